@@ -1,6 +1,15 @@
 package callback
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrOrderConflict says that an order is already known with another amount.
+var ErrOrderConflict = errors.New("order is already known with another amount or currency")
+
+// ErrNotFound says that the store has nothing under that name.
+var ErrNotFound = errors.New("not found")
 
 // Order is a merchant's order (商户订单) as far as callbacks tell of it.
 type Order struct {

@@ -1,0 +1,221 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"wxnotify/service/callback"
+)
+
+// CallbackRoute is where WeChat Pay's notify_url points.
+const CallbackRoute = "/wechatpay/:merchant"
+
+// Accepter takes one callback in. Its error is a [callback.Refusal].
+type Accepter interface {
+	Accept(ctx context.Context, env callback.Envelope) (callback.Receipt, error)
+}
+
+// Noter is told afterwards what was really put on the wire. It must not block.
+type Noter interface {
+	Answered(id string, status int, at time.Time, took time.Duration)
+}
+
+// PublicOptions configure the public door. Accept is required.
+type PublicOptions struct {
+	Accept Accepter
+	Note   Noter // may be nil
+	// Deadline is the time from the request's arrival to its answer. It does not
+	// follow the client's: a sender who hangs up does not cancel the commit.
+	// WeChat Pay waits 5 s for most callbacks and 3 s for some. Default 2.5 s.
+	Deadline time.Duration
+	// MaxBody is the largest body read, in bytes. Default 2 MiB.
+	MaxBody int64
+	// TrustedProxies may name the sender's address in X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// Middleware runs after routing.
+	Middleware []echo.MiddlewareFunc
+}
+
+// door is the public door.
+type door struct {
+	accept   Accepter
+	note     Noter
+	deadline time.Duration
+	maxBody  int64
+}
+
+// NewPublic builds the public door: the callback route and nothing else. A POST
+// to any other path is taken in as well, without a merchant: it is refused with
+// 404, but when it proves to be WeChat Pay's own, somebody has to hear of the
+// wrong notify_url.
+func NewPublic(o PublicOptions) http.Handler {
+	d := &door{accept: o.Accept, note: o.Note, deadline: o.Deadline, maxBody: o.MaxBody}
+	if d.deadline == 0 {
+		d.deadline = 2500 * time.Millisecond
+	}
+	if d.maxBody == 0 {
+		d.maxBody = 2 << 20
+	}
+	e := newEcho()
+	e.IPExtractor = extractIP(o.TrustedProxies)
+	e.Pre(tidyPath)
+	e.Use(o.Middleware...)
+	e.POST(CallbackRoute, d.callback)
+	e.POST("/*", d.callback)
+	return e
+}
+
+// newEcho is echo without its banner and with our failure answers.
+func newEcho() *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		if c.Response().Committed {
+			return
+		}
+		status := http.StatusInternalServerError
+		var he *echo.HTTPError
+		if errors.As(err, &he) {
+			status = he.Code
+		}
+		_ = failure(callback.V3, status, http.StatusText(status)).write(c.Response())
+	}
+	return e
+}
+
+// tidyPath tolerates doubled and trailing slashes. It never redirects: WeChat
+// Pay is not known to follow redirects.
+func tidyPath(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		u := c.Request().URL
+		u.Path, u.RawPath = path.Clean("/"+u.Path), ""
+		return next(c)
+	}
+}
+
+func extractIP(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range trusted {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP:   p.Addr().AsSlice(),
+			Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// callback is the way of one callback through the door.
+func (d *door) callback(c echo.Context) (err error) {
+	started := time.Now()
+	env := d.describe(c, started)
+	accepted := false
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			err = d.afterPanic(c, env, accepted)
+		}
+	}()
+
+	d.read(c, &env)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request().Context()), started.Add(d.deadline))
+	defer cancel()
+	accepted = true
+	receipt, refusal := d.accept.Accept(ctx, env)
+	return d.answer(c, env, answerTo(env.API(), receipt, refusal))
+}
+
+// afterPanic answers for a door that broke, and records the callback if that
+// had not been tried yet.
+func (d *door) afterPanic(c echo.Context, env callback.Envelope, accepted bool) error {
+	refusal := callback.Refuse(callback.ReasonInternal, "panic at the door")
+	if !accepted {
+		env.Verdict = refusal
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), d.deadline)
+		defer cancel()
+		_, _ = d.accept.Accept(ctx, env)
+	}
+	if c.Response().Committed {
+		return nil
+	}
+	return d.answer(c, env, answerTo(env.API(), callback.Receipt{}, refusal))
+}
+
+func (d *door) answer(c echo.Context, env callback.Envelope, a answer) error {
+	// The connection's deadline was set for reading the body; an answer that is
+	// late is still better than none.
+	err := a.write(c.Response())
+	if d.note != nil {
+		now := time.Now()
+		d.note.Answered(env.ID, a.status, now, now.Sub(env.Received))
+	}
+	return err
+}
+
+// describe makes the envelope of a request whose body has not been read.
+func (d *door) describe(c echo.Context, started time.Time) callback.Envelope {
+	r := c.Request()
+	peer, _ := netip.ParseAddr(c.RealIP())
+	return callback.Envelope{
+		ID:          uuid.Must(uuid.NewV7()).String(),
+		Merchant:    c.Param("merchant"),
+		Received:    started,
+		Peer:        peer.Unmap(),
+		ContentType: r.Header.Get("Content-Type"),
+		Length:      max(r.ContentLength, 0),
+		Signature: callback.Signature{
+			Serial:    r.Header.Get("Wechatpay-Serial"),
+			Timestamp: r.Header.Get("Wechatpay-Timestamp"),
+			Nonce:     r.Header.Get("Wechatpay-Nonce"),
+			Type:      r.Header.Get("Wechatpay-Signature-Type"),
+			Value:     r.Header.Get("Wechatpay-Signature"),
+		},
+	}
+}
+
+// read takes the body in, exactly as sent. A body that breaks off is judged by
+// what came of it: it will not verify.
+func (d *door) read(c echo.Context, env *callback.Envelope) {
+	r := c.Request()
+	if r.ContentLength > d.maxBody {
+		env.Verdict, env.Read = tooLarge(), time.Now()
+		return
+	}
+	// Unsupported by test recorders; the server's ReadTimeout is the second lock.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(env.Received.Add(d.deadline))
+	body, _ := readAll(io.LimitReader(r.Body, d.maxBody+1), r.ContentLength)
+	env.Read = time.Now()
+	env.Length = max(env.Length, int64(len(body)))
+	if int64(len(body)) > d.maxBody {
+		env.Verdict = tooLarge()
+		return
+	}
+	env.Body = body
+}
+
+// readAll is [io.ReadAll] with the size known beforehand in the usual case.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	if size <= 0 {
+		return io.ReadAll(r)
+	}
+	body := make([]byte, size)
+	n, err := io.ReadFull(r, body)
+	return body[:n], err
+}
+
+func tooLarge() *callback.Refusal {
+	return callback.Refuse(callback.ReasonTooLarge, "body over the limit")
+}
