@@ -1,0 +1,59 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"wxnotify/service/store"
+	"wxnotify/service/store/storetest"
+)
+
+// BenchmarkRecord compares the group commit with one transaction for each
+// callback: the same statements on the same database.
+func BenchmarkRecord(b *testing.B) {
+	for _, senders := range []int{1, 64} {
+		for name, change := range map[string]func(*store.Options){
+			"group":  func(*store.Options) {},
+			"single": func(o *store.Options) { o.Batch, o.Linger = 1, -1 },
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, senders), func(b *testing.B) {
+				o := sqlite().Options(b)
+				o.Destinations = []string{"shop"}
+				change(&o)
+				db := mustOpen(b, o)
+				record(b, db, senders)
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "callbacks/s")
+			})
+		}
+	}
+}
+
+func record(b *testing.B, db *store.DB, senders int) {
+	var next atomic.Int64
+	done := make(chan error, senders)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range senders {
+		go func() {
+			for {
+				i := next.Add(1)
+				if i > int64(b.N) {
+					done <- nil
+					return
+				}
+				if _, err := db.Record(context.Background(), storetest.Arrive(storetest.Payment(fmt.Sprint(i), 100))); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+	}
+	for range senders {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+}

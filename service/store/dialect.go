@@ -1,0 +1,30 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+)
+
+// dialect is what truly differs between the engines. The algorithm and its
+// statements are written once, in the words that SQLite and PostgreSQL share;
+// an engine without them brings its own texts for the statements it lacks.
+type dialect struct {
+	driver     string
+	binds      string // the name by which sqlx knows the engine's placeholders
+	goose      goose.Dialect
+	migrations fs.FS
+
+	// writer and reader make the data source names. The writer has one
+	// connection, whose transactions take the write lock when they begin.
+	writer, reader func(path string) string
+	// guard reads back that a commit is durable, and refuses otherwise.
+	guard func(ctx context.Context, db *sqlx.DB) error
+	// rejects reports whether the engine refused the data: another row may
+	// pass. Anything else is the connection's, the disk's or the server's fault.
+	rejects func(error) bool
+	// checkpoint is run once, after the last commit.
+	checkpoint string
+}

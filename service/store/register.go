@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"wxnotify/service/callback"
+)
+
+// ErrNotFound is returned when there is no such thing.
+var ErrNotFound = errors.New("store: not found")
+
+// ErrOrderConflict is returned when an order is known with another amount.
+var ErrOrderConflict = errors.New("store: the order is known with another amount")
+
+const (
+	sqlRegister = `UPDATE orders SET registered = ?, currency = ?, updated_at = ?
+WHERE merchant = ? AND out_trade_no = ? AND amount = ? AND (currency = ? OR currency = '')`
+
+	// One open incident for an order says it all.
+	sqlOrderIncident = `INSERT INTO incidents (rule, merchant, reason, subject, detail, opened_at, told_at, closed_at)
+SELECT 'order_conflict', ?, ?, ?, ?, ?, 0, 0
+WHERE NOT EXISTS (SELECT 1 FROM incidents
+	WHERE rule = 'order_conflict' AND merchant = ? AND subject = ? AND closed_at = 0)`
+)
+
+// RegisterOrder makes an order known ahead, or confirms one that a callback
+// told of. Only merchant, number and amount of o are read. With another amount
+// than the known one, it is an [ErrOrderConflict] and an incident.
+func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (created bool, err error) {
+	conflict := false
+	err = d.request(ctx, func(w *writing) error {
+		created, conflict = false, false
+		row := order{
+			Merchant: o.Merchant, OutTradeNo: o.OutTradeNo, Amount: o.Amount.Minor, Currency: o.Amount.Currency,
+			State: string(callback.OrderExpected), Registered: true, UpdatedAt: w.now,
+		}
+		if done, err := w.exec(w.st.insertOrder, row); done == 1 || err != nil {
+			created = err == nil
+			return err
+		}
+		done, err := w.run(sqlRegister, true, row.Currency, w.now, row.Merchant, row.OutTradeNo, row.Amount, row.Currency)
+		if done == 1 || err != nil {
+			return err
+		}
+		conflict = true
+		_, err = w.run(sqlOrderIncident, row.Merchant, string(callback.ReasonAmountMismatch), row.OutTradeNo,
+			"registered again with "+o.Amount.String(), w.now, row.Merchant, row.OutTradeNo)
+		return err
+	})
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("store: registering an order: %w", err)
+	case conflict:
+		return false, ErrOrderConflict
+	}
+	return created, nil
+}
+
+// Order reads one order.
+func (d *DB) Order(ctx context.Context, merchant, outTradeNo string) (callback.Order, error) {
+	var o order
+	err := d.reader.GetContext(ctx, &o, d.reader.Rebind(`SELECT
+	merchant, out_trade_no, amount, currency, state, transaction_id, refunded, registered, paid_at, updated_at
+FROM orders WHERE merchant = ? AND out_trade_no = ?`), merchant, outTradeNo)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return callback.Order{}, ErrNotFound
+	case err != nil:
+		return callback.Order{}, fmt.Errorf("store: reading an order: %w", err)
+	}
+	return o.order(), nil
+}

@@ -1,0 +1,187 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"wxnotify/service/callback"
+	"wxnotify/service/store"
+	"wxnotify/service/store/storetest"
+)
+
+// spooled makes a spool file with that many payments in it, and closes it as a
+// killed process would leave it.
+func spooled(t *testing.T, entries int) (o store.Options, content []byte) {
+	t.Helper()
+	o = sqlite().Options(t)
+	o.SpoolSize = 64 << 10
+	var faults storetest.Faults
+	o.Open = faults.Open
+	db := mustOpen(t, o)
+	faults.Break()
+	for i := range entries {
+		r := callback.AsRefusal(second(db.Record(t.Context(), storetest.Arrive(storetest.Payment(fmt.Sprint(i), 100)))))
+		if !r.Trail.Spooled {
+			t.Fatalf("not spooled: %v", r)
+		}
+	}
+	content, err := os.ReadFile(o.SpoolPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o = sqlite().Options(t) // a fresh database beside it
+	o.SpoolSize = int64(len(content))
+	return o, content
+}
+
+func second[A, B any](_ A, b B) B { return b }
+
+func TestSpoolDamage(t *testing.T) {
+	t.Parallel()
+	const entries = 5
+	_, sound := spooled(t, entries)
+	frames, _ := store.Frames(sound)
+	if len(frames) != entries {
+		t.Fatalf("%d frames", len(frames))
+	}
+	used := 0
+	var ends []int
+	for _, f := range frames {
+		used += len(store.Frame(0, 0, f))
+		ends = append(ends, used)
+	}
+	for name, c := range map[string]struct {
+		damage func(b []byte) []byte
+		want   int
+	}{
+		"none":                     {func(b []byte) []byte { return b }, 5},
+		"cut at the last byte":     {func(b []byte) []byte { return b[:used-1] }, 4},
+		"cut in a header":          {func(b []byte) []byte { return b[:ends[3]+10] }, 4},
+		"cut to nothing":           {func([]byte) []byte { return nil }, 0},
+		"torn: half of it zeros":   {func(b []byte) []byte { clear(b[used-100 : used]); return b }, 4},
+		"a flipped bit":            {func(b []byte) []byte { b[ends[1]+40] ^= 1; return b }, 2},
+		"an absurd length":         {func(b []byte) []byte { b[ends[2]+4] = 0xff; return b }, 3},
+		"a frame of another run":   {func(b []byte) []byte { copy(b[ends[3]:], store.Frame(42, 4, []byte("{}"))); return b }, 4},
+		"an entry that is no JSON": {func([]byte) []byte { return store.Frame(42, 0, []byte("junk")) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := sqlite().Options(t)
+			o.SpoolSize = int64(len(sound))
+			if err := os.WriteFile(o.SpoolPath, c.damage(bytes.Clone(sound)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			db := mustOpen(t, o)
+			if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != c.want {
+				t.Errorf("%d imported, want %d", n, c.want)
+			}
+			if h := db.Health(t.Context()); h.SpoolUsed != 0 || h.Spool != nil {
+				t.Errorf("health %+v", h)
+			}
+		})
+	}
+}
+
+// A run that was imported is not read again, although its bytes lie in the file.
+func TestSpoolIsEmptied(t *testing.T) {
+	t.Parallel()
+	o, content := spooled(t, 3)
+	if err := os.WriteFile(o.SpoolPath, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustOpen(t, o).Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(o.SpoolPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if frames, _ := store.Frames(after); len(frames) != 0 {
+		t.Errorf("%d frames left", len(frames))
+	}
+	o.Path += ".fresh"
+	mustOpen(t, o)
+	if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != 0 {
+		t.Errorf("%d imported twice", n)
+	}
+}
+
+func TestSpoolHasItsBlocks(t *testing.T) {
+	t.Parallel()
+	o := sqlite().Options(t)
+	o.SpoolSize = 1 << 20
+	mustOpen(t, o)
+	info, err := os.Stat(o.SpoolPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blocks := info.Sys().(*syscall.Stat_t).Blocks * 512; info.Size() != 1<<20 || blocks < 1<<20 {
+		t.Errorf("%d bytes on %d bytes of blocks", info.Size(), blocks)
+	}
+}
+
+func TestSpoolHasOneOwner(t *testing.T) {
+	t.Parallel()
+	o := sqlite().Options(t)
+	o.SpoolSize = 64 << 10
+	mustOpen(t, o)
+	if _, err := store.Open(t.Context(), o); err == nil {
+		t.Error("two stores on one spool")
+	}
+	o.SpoolPath = ""
+	mustOpen(t, o) // a command beside the service
+}
+
+// FuzzSpool: no content makes the reader panic, and what it reads is what a
+// writer wrote.
+func FuzzSpool(f *testing.F) {
+	one := store.Frame(7, 0, []byte(`{"ID":"1"}`))
+	two := append(bytes.Clone(one), store.Frame(7, 1, []byte(`{"ID":"2"}`))...)
+	for _, seed := range [][]byte{nil, one, two, two[:len(two)-1], append(bytes.Clone(one), store.Frame(8, 1, nil)...), make([]byte, 100)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		payloads, generation := store.Frames(content)
+		var again []byte
+		for i, p := range payloads {
+			again = append(again, store.Frame(generation, uint32(i), p)...)
+		}
+		if !bytes.HasPrefix(content, again) {
+			t.Error("read what was not written")
+		}
+	})
+}
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		in := string(rapid.SliceOf(rapid.Byte()).Draw(t, "text"))
+		limit := rapid.IntRange(0, 20).Draw(t, "limit")
+		out := store.Clean(in, limit)
+		if len(out) > limit || !utf8.ValidString(out) || bytes.ContainsRune([]byte(out), 0) {
+			t.Fatalf("%q", out)
+		}
+		if plain := rapid.StringMatching(`[a-z]{0,5}`).Draw(t, "plain"); len(plain) <= limit && store.Clean(plain, limit) != plain {
+			t.Fatalf("changed %q", plain)
+		}
+	})
+}
+
+func TestOlderVersion(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[string]bool{
+		"3.51.3": false, "3.51.4": false, "3.52.0": false, "4.0.0": false, "3.100.0": false,
+		"3.51.2": true, "3.50.9": true, "2.99.99": true, "3.51": true, "": true, "x": true,
+	} {
+		if got := store.OlderVersion(v, "3.51.3"); got != want {
+			t.Errorf("%q: %v", v, got)
+		}
+	}
+}

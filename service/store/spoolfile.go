@@ -1,0 +1,112 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+)
+
+// The spool file is one preallocated run of frames. A frame is a header and a
+// payload; the frames of one generation follow each other from the start. What
+// does not continue the run (a torn write, an older generation, zeros) ends it.
+//
+//	magic 4 | payload length 4 | generation 8 | number 4 | CRC-32C 4 | payload
+//
+// The checksum covers the header before it and the payload.
+const (
+	frameMagic  = 0x77785331 // "wxS1"
+	frameHeader = 24
+	frameMax    = 16 << 20 // no body is near this; a longer length is damage
+)
+
+// errSpoolFull is why an arrival is only counted.
+var errSpoolFull = errors.New("store: the spool is full")
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// frame lays out one payload.
+func frame(generation uint64, number uint32, payload []byte) []byte {
+	b := make([]byte, frameHeader, frameHeader+len(payload))
+	binary.BigEndian.PutUint32(b[0:], frameMagic)
+	binary.BigEndian.PutUint32(b[4:], uint32(len(payload)))
+	binary.BigEndian.PutUint64(b[8:], generation)
+	binary.BigEndian.PutUint32(b[16:], number)
+	b = append(b, payload...)
+	sum := crc32.Update(crc32.Checksum(b[:20], castagnoli()), castagnoli(), payload)
+	binary.BigEndian.PutUint32(b[20:], sum)
+	return b
+}
+
+// errNoFrame ends a run of frames. It is not a failure.
+var errNoFrame = errors.New("store: no further frame")
+
+// readFrame reads the frame at offset. The first frame of a run tells its
+// generation: for it, pass number 0 and any generation.
+func readFrame(r io.ReaderAt, offset, size int64, generation uint64, number uint32) (payload []byte, gen uint64, err error) {
+	var h [frameHeader]byte
+	if offset+frameHeader > size {
+		return nil, 0, errNoFrame
+	}
+	if err := readFull(r, h[:], offset); err != nil {
+		return nil, 0, err
+	}
+	length := int64(binary.BigEndian.Uint32(h[4:]))
+	gen = binary.BigEndian.Uint64(h[8:])
+	switch {
+	case binary.BigEndian.Uint32(h[0:]) != frameMagic,
+		length > frameMax, offset+frameHeader+length > size,
+		number > 0 && gen != generation,
+		binary.BigEndian.Uint32(h[16:]) != number:
+		return nil, 0, errNoFrame
+	}
+	payload = make([]byte, length)
+	if err := readFull(r, payload, offset+frameHeader); err != nil {
+		return nil, 0, err
+	}
+	sum := crc32.Update(crc32.Checksum(h[:20], castagnoli()), castagnoli(), payload)
+	if binary.BigEndian.Uint32(h[20:]) != sum {
+		return nil, 0, errNoFrame
+	}
+	return payload, gen, nil
+}
+
+// readFull takes an end of file for the end of the run: the file was cut.
+func readFull(r io.ReaderAt, b []byte, offset int64) error {
+	n, err := r.ReadAt(b, offset)
+	switch {
+	case n == len(b):
+		return nil
+	case errors.Is(err, io.EOF):
+		return errNoFrame
+	}
+	return fmt.Errorf("store: reading the spool: %w", err)
+}
+
+// preallocate writes zeros up to size. A hole would still need blocks when the
+// disk is full, which is just when the spool is needed.
+func preallocate(f *os.File, size int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	zeros := make([]byte, 1<<20)
+	for at := info.Size(); at < size; {
+		n, err := f.WriteAt(zeros[:min(int64(len(zeros)), size-at)], at)
+		if err != nil {
+			return err
+		}
+		at += int64(n)
+	}
+	return f.Sync()
+}
+
+// newGeneration need only differ from those whose frames still lie in the file.
+func newGeneration() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: https://pkg.go.dev/crypto/rand#Read
+	return binary.BigEndian.Uint64(b[:])
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/sqlite/*.sql
+var sqliteMigrations embed.FS
+
+// ErrUnsafe is why a store refuses to serve: a commit would not be durable.
+var ErrUnsafe = errors.New("store: commits would not be durable")
+
+// sqliteOldest is the first release without the WAL-reset race, which could
+// corrupt a database. Source: https://sqlite.org/wal.html#walresetbug
+const sqliteOldest = "3.51.3"
+
+func sqliteDialect() dialect {
+	migrations, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
+	if err != nil {
+		panic(err) // the embedded folder's name is a constant
+	}
+	return dialect{
+		driver:     "sqlite",
+		binds:      "sqlite3",
+		goose:      goose.DialectSQLite3,
+		migrations: migrations,
+		writer: func(path string) string {
+			return sqliteDSN(path, url.Values{"_txlock": {"immediate"}},
+				"journal_size_limit(67108864)")
+		},
+		reader: func(path string) string {
+			return sqliteDSN(path, nil, "query_only(1)")
+		},
+		guard:      sqliteGuard,
+		rejects:    sqliteRejects,
+		checkpoint: "PRAGMA wal_checkpoint(TRUNCATE)",
+	}
+}
+
+// sqliteDSN sets synchronous=FULL by name although it is this driver's default:
+// under NORMAL a power cut takes back commits that were answered, and other
+// drivers default to it. Source: https://sqlite.org/pragma.html#pragma_synchronous
+func sqliteDSN(path string, q url.Values, pragmas ...string) string {
+	if q == nil {
+		q = url.Values{}
+	}
+	q["_pragma"] = append([]string{
+		"busy_timeout(1000)", "journal_mode(WAL)", "synchronous(FULL)", "mmap_size(0)",
+	}, pragmas...)
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	file := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: q.Encode()}
+	return file.String()
+}
+
+// sqliteGuard trusts nothing that was asked for: it reads back what is.
+func sqliteGuard(ctx context.Context, db *sqlx.DB) error {
+	var version, journal string
+	var synchronous int
+	for query, into := range map[string]any{
+		"SELECT sqlite_version()": &version,
+		"PRAGMA journal_mode":     &journal,
+		"PRAGMA synchronous":      &synchronous,
+	} {
+		if err := db.GetContext(ctx, into, query); err != nil {
+			return fmt.Errorf("store: reading back the settings: %w", err)
+		}
+	}
+	switch {
+	case olderVersion(version, sqliteOldest):
+		return fmt.Errorf("%w: SQLite %s is older than %s, which can corrupt a WAL", ErrUnsafe, version, sqliteOldest)
+	case journal != "wal":
+		return fmt.Errorf("%w: journal_mode is %q, not wal", ErrUnsafe, journal)
+	case synchronous != 2: // FULL
+		return fmt.Errorf("%w: synchronous is %d, not 2 (FULL)", ErrUnsafe, synchronous)
+	}
+	return nil
+}
+
+// olderVersion compares dotted numbers; what it cannot read counts as older.
+func olderVersion(v, than string) bool {
+	have, want := strings.Split(v, "."), strings.Split(than, ".")
+	for i := range want {
+		if i >= len(have) {
+			return true
+		}
+		h, err := strconv.Atoi(have[i])
+		w, _ := strconv.Atoi(want[i])
+		if err != nil || h < w {
+			return true
+		}
+		if h > w {
+			return false
+		}
+	}
+	return false
+}
+
+func sqliteRejects(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff { // the primary code of an extended one
+	case sqlitelib.SQLITE_CONSTRAINT, sqlitelib.SQLITE_TOOBIG, sqlitelib.SQLITE_MISMATCH, sqlitelib.SQLITE_RANGE:
+		return true
+	}
+	return false
+}

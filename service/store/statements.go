@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// statements are prepared once for each connection: preparing inside a
+// transaction would wait for the connection that the transaction holds.
+type statements struct {
+	insertCallback *sqlx.NamedStmt
+	remarkCallback *sqlx.NamedStmt
+	answered       *sqlx.NamedStmt
+	repeated       *sqlx.NamedStmt
+
+	insertNotice   *sqlx.NamedStmt
+	arriveByKey    *sqlx.NamedStmt
+	arriveByID     *sqlx.NamedStmt
+	acceptNotice   *sqlx.NamedStmt
+	standNotice    *sqlx.NamedStmt
+	reviveNotice   *sqlx.NamedStmt
+	insertOutbox   *sqlx.NamedStmt
+	insertOrder    *sqlx.NamedStmt
+	payOrder       *sqlx.NamedStmt
+	refundOrder    *sqlx.NamedStmt
+	believePayment *sqlx.NamedStmt
+	believeRefund  *sqlx.NamedStmt
+}
+
+const (
+	sqlInsertCallback = `INSERT INTO callbacks (
+	id, merchant, path_merchant, api, received_at, read_at, outcome, class, reason, detail, status,
+	arrival, repeats, notification, notification_id, kind, event_type, mchid, appid, business_key,
+	out_trade_no, transaction_id, out_refund_no, refund_id, state, result_code,
+	amount, currency, refund, refund_currency, created_at, succeeded_at,
+	peer, content_type, length, digest, body_form, body_key, body,
+	serial, signed_at, nonce, signature_type, signature, trace)
+VALUES (
+	:id, :merchant, :path_merchant, :api, :received_at, :read_at, :outcome, :class, :reason, :detail, :status,
+	:arrival, :repeats, :notification, :notification_id, :kind, :event_type, :mchid, :appid, :business_key,
+	:out_trade_no, :transaction_id, :out_refund_no, :refund_id, :state, :result_code,
+	:amount, :currency, :refund, :refund_currency, :created_at, :succeeded_at,
+	:peer, :content_type, :length, :digest, :body_form, :body_key, :body,
+	:serial, :signed_at, :nonce, :signature_type, :signature, :trace)`
+
+	// The row may be there already: its commit was late or its outcome unknown.
+	// Then only what was really answered is noted.
+	sqlRemarkCallback = `UPDATE callbacks
+SET outcome = :outcome, class = :class, reason = :reason, detail = :detail, status = :status
+WHERE id = :id`
+
+	sqlAnswered = `UPDATE callbacks
+SET answered_status = :status, answered_at = :at, duration = :took
+WHERE id = :id`
+
+	sqlRepeated = `UPDATE callbacks SET repeats = repeats + :n WHERE id = :id`
+
+	// The first copy inserts; to all others the unique keys say no.
+	sqlInsertNotice = `INSERT INTO notifications (
+	merchant, business_key, notification_id, event_id, facts, standing, reason, arrivals,
+	first_at, last_at, first_trace, previous_trace, last_trace, callback, closed_at,
+	api, kind, event_type, mchid, appid, out_trade_no, transaction_id, out_refund_no, refund_id,
+	state, result_code, amount, currency, refund, refund_currency, created_at, succeeded_at)
+VALUES (
+	:merchant, :business_key, :notification_id, :event_id, :facts, :standing, :reason, 1,
+	:first_at, :last_at, :first_trace, '', :last_trace, :callback, :closed_at,
+	:api, :kind, :event_type, :mchid, :appid, :out_trade_no, :transaction_id, :out_refund_no, :refund_id,
+	:state, :result_code, :amount, :currency, :refund, :refund_currency, :created_at, :succeeded_at)
+ON CONFLICT DO NOTHING
+RETURNING id`
+
+	// A further copy is counted only if it says the same. Facts are unknown
+	// while no arrival was verified, on either side.
+	sqlArrive = `UPDATE notifications
+SET arrivals = arrivals + 1,
+	first_at = CASE WHEN first_at > :first_at THEN :first_at ELSE first_at END,
+	last_at = CASE WHEN last_at < :last_at THEN :last_at ELSE last_at END,
+	previous_trace = last_trace, last_trace = :last_trace
+WHERE %s = :%[1]s AND merchant = :merchant AND (facts = '' OR :facts = '' OR facts = :facts)
+RETURNING id, event_id, standing, reason, arrivals, first_trace, previous_trace`
+
+	// The compare-and-set: open → accepted, once. The verified copy's own words
+	// replace those of a copy that was only opened for diagnosis.
+	sqlAcceptNotice = `UPDATE notifications
+SET standing = 'accepted', reason = '', facts = :facts, callback = :callback, closed_at = :closed_at,
+	business_key = :business_key, notification_id = :notification_id, event_id = :event_id,
+	api = :api, kind = :kind, event_type = :event_type, mchid = :mchid, appid = :appid,
+	out_trade_no = :out_trade_no, transaction_id = :transaction_id,
+	out_refund_no = :out_refund_no, refund_id = :refund_id,
+	state = :state, result_code = :result_code, amount = :amount, currency = :currency,
+	refund = :refund, refund_currency = :refund_currency,
+	created_at = :created_at, succeeded_at = :succeeded_at
+WHERE id = :id AND standing IN ('outstanding', 'watched')`
+
+	// What was accepted a moment ago, in this transaction, turns out otherwise.
+	sqlStandNotice = `UPDATE notifications
+SET standing = :standing, reason = :reason, closed_at = 0
+WHERE id = :id`
+
+	// A failure keeps an open notification open and says why; it takes nothing
+	// back from one that is accepted.
+	sqlReviveNotice = `UPDATE notifications
+SET standing = 'outstanding', reason = :reason
+WHERE id = :id AND standing IN ('outstanding', 'watched')`
+
+	sqlInsertOutbox = `INSERT INTO outbox (
+	event_id, destination, notification, state, attempts, due_at, lease, leased_until, created_at, done_at)
+VALUES (:event_id, :destination, :notification, 'pending', 0, :now, '', 0, :now, 0)
+ON CONFLICT DO NOTHING`
+)
+
+func prepare(ctx context.Context, db *sqlx.DB) (statements, error) {
+	var st statements
+	var problems []error
+	for _, p := range []struct {
+		into  **sqlx.NamedStmt
+		query string
+	}{
+		{&st.insertCallback, sqlInsertCallback},
+		{&st.remarkCallback, sqlRemarkCallback},
+		{&st.answered, sqlAnswered},
+		{&st.repeated, sqlRepeated},
+		{&st.insertNotice, sqlInsertNotice},
+		{&st.arriveByKey, fmt.Sprintf(sqlArrive, "business_key")},
+		{&st.arriveByID, fmt.Sprintf(sqlArrive, "notification_id")},
+		{&st.acceptNotice, sqlAcceptNotice},
+		{&st.standNotice, sqlStandNotice},
+		{&st.reviveNotice, sqlReviveNotice},
+		{&st.insertOutbox, sqlInsertOutbox},
+		{&st.insertOrder, sqlInsertOrder},
+		{&st.payOrder, sqlPayOrder},
+		{&st.refundOrder, sqlRefundOrder},
+		{&st.believePayment, sqlBelievePayment},
+		{&st.believeRefund, sqlBelieveRefund},
+	} {
+		stmt, err := db.PrepareNamedContext(ctx, p.query)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		*p.into = stmt
+	}
+	return st, errors.Join(problems...)
+}
+
+// in binds the statements to a transaction.
+func (st statements) in(ctx context.Context, tx *sqlx.Tx) statements {
+	for _, s := range []**sqlx.NamedStmt{
+		&st.insertCallback, &st.remarkCallback, &st.answered, &st.repeated,
+		&st.insertNotice, &st.arriveByKey, &st.arriveByID, &st.acceptNotice, &st.standNotice, &st.reviveNotice,
+		&st.insertOutbox, &st.insertOrder, &st.payOrder, &st.refundOrder, &st.believePayment, &st.believeRefund,
+	} {
+		*s = tx.NamedStmtContext(ctx, *s)
+	}
+	return st
+}

@@ -1,0 +1,149 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+
+	"wxnotify/service/callback"
+	"wxnotify/service/store"
+)
+
+// conflict: a second message with the same id or key and other facts.
+func conflict(t *testing.T, e Engine) {
+	sameKey := Payment("1", 999)
+	sameKey.ID = "EV-changed"
+	sameID := Payment("2", 100)
+	sameID.ID = "EV-1"
+	for name, second := range map[string]callback.Notification{
+		"the same key": sameKey, "the same id": sameID, "the same both": Payment("1", 999),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, e)
+			b.accept(Payment("1", 100))
+			b.quarantined(second, callback.ReasonConflict)
+			if r := b.quarantined(second, callback.ReasonConflict); r.Trail().Arrival != 2 {
+				t.Errorf("arrival %d of the contradiction", r.Trail().Arrival)
+			}
+			if r := b.accept(Payment("1", 100)); !r.Duplicate() || r.Trail().Arrival != 2 {
+				t.Errorf("the first message does not stand: %+v", r)
+			}
+			list := b.outstanding()
+			if len(list) != 1 || list[0].Reason != callback.ReasonConflict {
+				t.Fatalf("outstanding %+v", list)
+			}
+			if n := b.count(`SELECT count(*) FROM callbacks WHERE length(body) > 0`); n != 4 {
+				t.Errorf("%d bodies kept of 4", n)
+			}
+			found, err := b.Find(t.Context(), "EV-1")
+			if want := map[string]int{"EV-1": 4, "EV-changed": 2}[second.ID]; err != nil || len(found) != want {
+				t.Errorf("found %d by id, want %d: %v", len(found), want, err)
+			}
+			if err := b.Resolve(t.Context(), list[0].ID, false, "a test", "me"); err != nil || len(b.outstanding()) != 0 {
+				t.Errorf("resolve: %v, outstanding %v", err, b.outstanding())
+			}
+			if r := b.accept(second); !r.Duplicate() {
+				t.Errorf("after it was rejected: %+v", r)
+			}
+			if n := b.count(`SELECT count(*) FROM outbox`); n != 1 {
+				t.Errorf("%d events", n)
+			}
+		})
+	}
+	t.Run("what was only opened does not bind", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		guess := Payment("1", 100)
+		guess.Kind, guess.Key = callback.Other, "notification/EV-1"
+		b.refused(Refuse("acme", callback.ReasonHeadersMissing, callback.Proven, &guess), callback.ReasonHeadersMissing)
+		if r := b.accept(Payment("1", 100)); r.Duplicate() || r.Trail().Arrival != 2 || r.Event() != Payment("1", 100).Event() {
+			t.Errorf("the verified copy: %+v", r)
+		}
+		if len(b.outstanding()) != 0 || b.order("1").State != callback.OrderPaid {
+			t.Errorf("outstanding %v, order %+v", b.outstanding(), b.order("1"))
+		}
+	})
+}
+
+// resolve: a person ends what cannot end by itself.
+func resolve(t *testing.T, e Engine) {
+	t.Run("accept books it", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		b.register("1", 100)
+		b.quarantined(Payment("1", 90), callback.ReasonAmountMismatch)
+		if err := b.Resolve(t.Context(), "EV-1", true, "the customer had a coupon", "ling"); err != nil {
+			t.Fatal(err)
+		}
+		if o := b.order("1"); o.State != callback.OrderPaid || o.Amount != Fen(90) || o.TransactionID != "4200-1" {
+			t.Errorf("order %+v", o)
+		}
+		if n := b.count(`SELECT count(*) FROM outbox WHERE event_id = ?`, Payment("1", 90).Event()); n != 1 {
+			t.Errorf("%d events", n)
+		}
+		if n := b.count(`SELECT count(*) FROM notifications WHERE standing = 'accepted' AND resolved_by = 'ling' AND resolved_reason <> '' AND closed_at > 0`); n != 1 {
+			t.Error("no trace of who decided")
+		}
+		if r := b.accept(Payment("1", 90)); !r.Duplicate() {
+			t.Errorf("a later copy: %+v", r)
+		}
+		if err := b.Resolve(t.Context(), "EV-1", true, "again", "ling"); !errors.Is(err, store.ErrResolved) {
+			t.Errorf("twice: %v", err)
+		}
+		if n := b.count(`SELECT count(*) FROM outbox`); n != 1 {
+			t.Errorf("%d events after a second resolve", n)
+		}
+	})
+	t.Run("reject ends it", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		opened := Payment("1", 100)
+		b.refused(Refuse("acme", callback.ReasonKeyUnknown, callback.Proven, &opened), callback.ReasonKeyUnknown)
+		if err := b.Resolve(t.Context(), "EV-1", false, "a test order", "ling"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Order(t.Context(), "acme", "1"); len(b.outstanding()) != 0 || !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("outstanding %v, order %v", b.outstanding(), err)
+		}
+	})
+	t.Run("accept a refused payment", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		opened := Payment("1", 100)
+		b.refused(Refuse("acme", callback.ReasonKeyUnknown, callback.Proven, &opened), callback.ReasonKeyUnknown)
+		if err := b.Resolve(t.Context(), "EV-1", true, "asked WeChat Pay", "ling"); err != nil || b.order("1").State != callback.OrderPaid {
+			t.Errorf("resolve: %v, order %+v", err, b.order("1"))
+		}
+	})
+	t.Run("a refund is not counted twice", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		b.accept(Refund("1", "R1", 100, 40))
+		b.quarantined(Refund("1", "R1", 100, 50), callback.ReasonConflict)
+		if err := b.Resolve(t.Context(), b.outstanding()[0].ID, true, "a test", "ling"); err != nil || b.order("1").Refunded != 40 {
+			t.Errorf("resolve: %v, order %+v", err, b.order("1"))
+		}
+	})
+	t.Run("names", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		for _, merchant := range []string{"acme", "bell"} {
+			n := Payment("1", 100)
+			n.Merchant, n.ID = merchant, "payment/4200-1"
+			b.refused(Refuse(merchant, callback.ReasonKeyUnknown, callback.Proven, &n), callback.ReasonKeyUnknown)
+		}
+		for id, want := range map[string]error{
+			"nothing": store.ErrNotFound, "acme/nothing": store.ErrNotFound, "payment/4200-1": store.ErrAmbiguous,
+		} {
+			if err := b.Resolve(t.Context(), id, false, "", ""); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", id, err, want)
+			}
+		}
+		if err := b.Resolve(t.Context(), "bell/payment/4200-1", false, "", ""); err != nil {
+			t.Error(err)
+		}
+		if list := b.outstanding(); len(list) != 1 || list[0].Merchant != "acme" {
+			t.Errorf("outstanding %+v", list)
+		}
+	})
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"wxnotify/service/callback"
+)
+
+// A stray is a request that nobody has proven to be WeChat Pay's. Strangers send
+// as many as they like, so they get a budget: the first for each merchant,
+// reason and minute has its row before its answer; of the others some get a row
+// and all are counted, on that first row, within a second.
+
+// strayLabels bounds the tallies where any name counts as configured.
+const strayLabels = 4096
+
+type strays struct {
+	rows  int   // rows allowed in a minute
+	bytes int64 // bytes of bodies allowed in a minute
+
+	mu        sync.Mutex
+	minute    int64
+	usedRows  int
+	usedBytes int64
+	tallies   map[tallyKey]*tally
+	closed    []*tally // of past minutes, with repeats still to be written
+}
+
+type tallyKey struct{ merchant, reason string }
+
+// tally is the first row of its minute and the requests counted on it.
+type tally struct {
+	row     arrival // without body; kept to be written later if it must
+	minute  int64
+	durable bool // the row is in the database
+	writing bool // the row is on its way there
+	repeats int64
+}
+
+func (j *job) stray() bool {
+	return j.message == nil && j.refusal != nil && j.refusal.Class != callback.Proven
+}
+
+// place is what the budget grants one stray.
+type place int
+
+const (
+	counted place = iota
+	sampled
+	first
+)
+
+// admit decides about one stray, and takes the body off its row if the minute's
+// bytes are used up: the digest stays.
+func (s *strays) admit(row *arrival, now time.Time) (*tally, place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	minute := now.Unix() / 60
+	if minute != s.minute {
+		s.minute, s.usedRows, s.usedBytes = minute, 0, 0
+	}
+	key := tallyKey{row.Merchant, row.Reason}
+	t := s.tallies[key]
+	if t == nil && len(s.tallies) >= strayLabels {
+		row.Merchant = other
+		key.merchant = other
+		t = s.tallies[key]
+	}
+	// A row that could not be written yet goes on counting: one per outage, not
+	// one per minute of it.
+	if t == nil || t.minute != minute && t.durable {
+		if t != nil && t.repeats > 0 {
+			s.closed = append(s.closed, t)
+		}
+		s.spend(row)
+		t = &tally{row: *row, minute: minute, writing: true}
+		t.row.Body = []byte{}
+		s.tallies[key] = t
+		return t, first
+	}
+	if t.durable && s.usedRows < s.rows && s.usedBytes+int64(len(row.Body)) <= s.bytes {
+		s.usedRows++
+		s.spend(row)
+		return t, sampled
+	}
+	t.repeats++
+	return t, counted
+}
+
+func (s *strays) spend(row *arrival) {
+	if s.usedBytes+int64(len(row.Body)) > s.bytes {
+		row.Body, row.BodyForm, row.BodyKey = []byte{}, string(callback.SealNone), ""
+	}
+	s.usedBytes += int64(len(row.Body))
+}
+
+// wrote notes what became of a row that was admitted.
+func (s *strays) wrote(t *tally, p place, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case p == first:
+		t.writing, t.durable = false, ok
+	case !ok:
+		t.repeats++
+	}
+}
+
+// debt is a count to be written, as it was when it was collected.
+type debt struct {
+	tally *tally
+	n     int64
+}
+
+func (s *strays) debts() (all []debt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.closed {
+		all = append(all, debt{tally: t, n: t.repeats})
+	}
+	for _, t := range s.tallies {
+		if !t.writing && (!t.durable || t.repeats > 0) {
+			all = append(all, debt{tally: t, n: t.repeats})
+		}
+	}
+	return all
+}
+
+// paid takes off what is durable now, and forgets the tallies of past minutes.
+func (s *strays) paid(all []debt, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range all {
+		d.tally.repeats -= d.n
+		d.tally.durable = true
+	}
+	open := s.closed[:0]
+	for _, t := range s.closed {
+		if t.repeats > 0 {
+			open = append(open, t)
+		}
+	}
+	s.closed = open
+	for key, t := range s.tallies {
+		if t.durable && t.repeats == 0 && t.minute != now.Unix()/60 {
+			delete(s.tallies, key)
+		}
+	}
+}
+
+// recordStray returns the refusal, with a row if the budget grants one.
+func (d *DB) recordStray(ctx context.Context, j *job) *callback.Refusal {
+	refusal := *j.refusal
+	refusal.Trail = callback.Trail{}
+	t, place := d.strays.admit(&j.row, d.opts.Now())
+	if place == counted {
+		return &refusal
+	}
+	r := d.await(ctx, j)
+	// A commit that is merely late may still write the row; then this one
+	// request could be counted twice. Under-counting would be worse.
+	d.strays.wrote(t, place, r.refusal != nil && r.refusal.Trail.Row != "")
+	if r.refusal != nil {
+		refusal.Trail = r.refusal.Trail
+	}
+	return &refusal
+}
+
+// payStrays writes the counts that are owed.
+func (d *DB) payStrays() {
+	debts := d.strays.debts()
+	if len(debts) == 0 {
+		return
+	}
+	err := d.transact(func(w *writing) error {
+		for _, debt := range debts {
+			id := debt.tally.row.ID
+			if done, err := w.exec(w.st.repeated, map[string]any{"n": debt.n, "id": id}); done > 0 || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			row := debt.tally.row // its own commit failed
+			row.Repeats = debt.n
+			if _, err := w.exec(w.st.insertCallback, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		d.strays.paid(debts, d.opts.Now())
+	}
+}

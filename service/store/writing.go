@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"wxnotify/service/callback"
+)
+
+// writing is one transaction on its way, with the statements bound to it.
+type writing struct {
+	ctx context.Context
+	tx  *sqlx.Tx
+	st  statements
+	db  *DB
+	now int64
+}
+
+// verdict is what a transaction makes of one arrival. It is worth nothing until
+// the commit: only then does it become a receipt.
+type verdict struct {
+	callback.Commit
+	refusal *callback.Refusal
+}
+
+// arrived ties the arrival to its notification.
+func (v *verdict) arrived(a *arrival, row notice) {
+	a.Notification.Int64, a.Notification.Valid = row.ID, true
+	a.Arrival, v.Arrival = row.Arrivals, row.Arrivals
+	if row.Arrivals == 1 {
+		return
+	}
+	for _, trace := range []string{row.FirstTrace, row.PreviousTrace} {
+		if trace != "" && (len(v.Earlier) == 0 || v.Earlier[0] != trace) {
+			v.Earlier = append(v.Earlier, trace)
+		}
+	}
+}
+
+// known is the verdict on a further copy of a message that is already decided.
+// One that a person rejected is closed too: WeChat Pay need not send it again.
+func (v *verdict) known(row notice) {
+	switch row.Standing {
+	case quarantined:
+		v.Quarantine = callback.Reason(row.Reason)
+	case accepted:
+		v.Duplicate, v.Event = true, row.EventID
+	default:
+		v.Duplicate = true
+	}
+}
+
+// arrive writes everything that one arrival means.
+func (w *writing) arrive(j *job) (v verdict, err error) {
+	a := j.row // a copy: the batch may be written a second time
+	switch {
+	case j.message == nil:
+		v.refusal = j.refusal
+	case j.refusal != nil:
+		v, err = w.refuse(*j.message, j.verified, j.refusal, &a)
+	default:
+		v, err = w.accept(*j.message, &a)
+	}
+	if err != nil {
+		return verdict{}, err
+	}
+	v.Row = a.ID
+	switch {
+	case v.refusal != nil:
+		a.refused(v.refusal.Reason, v.refusal.Class, v.refusal.Detail, v.refusal.Status())
+	case v.Quarantine != "":
+		a.refused(v.Quarantine, v.Quarantine.Class(), "", v.Quarantine.Status(v.Quarantine.Class()))
+	default:
+		a.Outcome = string(callback.Accepted)
+		if v.Duplicate {
+			a.Outcome = string(callback.Duplicate)
+		}
+		a.Status = success(callback.API(a.API))
+	}
+	_, err = w.exec(w.st.insertCallback, a)
+	return v, err
+}
+
+// success is the status of the answer that a receipt stands for.
+func success(api callback.API) int {
+	if api == callback.V2 {
+		return 200
+	}
+	return 204
+}
+
+// keep writes an arrival whose row may be there already: one from the spool, or
+// the bare remains of a row that the database refused.
+func (w *writing) keep(j *job) (verdict, error) {
+	a := j.row
+	a.refused(j.refusal.Reason, j.refusal.Class, j.refusal.Detail, j.refusal.Status())
+	if done, err := w.exec(w.st.remarkCallback, a); done > 0 || err != nil {
+		return verdict{Commit: callback.Commit{Trail: callback.Trail{Row: a.ID}}, refusal: j.refusal}, err
+	}
+	return w.arrive(j)
+}
+
+// apart runs do so that its failure undoes only what it wrote itself.
+func (w *writing) apart(do func() error) error {
+	if _, err := w.tx.ExecContext(w.ctx, "SAVEPOINT apart"); err != nil {
+		return err
+	}
+	err := do()
+	if err != nil {
+		if _, undo := w.tx.ExecContext(w.ctx, "ROLLBACK TO SAVEPOINT apart"); undo != nil {
+			return fmt.Errorf("store: undoing one row: %w", undo)
+		}
+	}
+	if _, release := w.tx.ExecContext(w.ctx, "RELEASE SAVEPOINT apart"); release != nil {
+		return fmt.Errorf("store: leaving one row: %w", release)
+	}
+	return err
+}
+
+// panicError is a panic below us, kept as a type: its text may quote the data.
+type panicError struct{ of string }
+
+func (e panicError) Error() string { return "store: panic: " + e.of }
+
+func guarded(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError{fmt.Sprintf("%T", p)}
+		}
+	}()
+	return do()
+}
+
+func (w *writing) exec(stmt *sqlx.NamedStmt, arg any) (rows int64, err error) {
+	result, err := stmt.ExecContext(w.ctx, arg)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// run is for the statements that are too rare to be prepared.
+func (w *writing) run(query string, args ...any) (rows int64, err error) {
+	result, err := w.tx.ExecContext(w.ctx, w.tx.Rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (w *writing) get(into any, query string, args ...any) error {
+	return w.tx.GetContext(w.ctx, into, w.tx.Rebind(query), args...)
+}
