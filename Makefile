@@ -1,0 +1,40 @@
+# The commands of this repository. `make` alone explains them.
+# CI runs `make test` and nothing else, so a green run here is a green run there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo quick test lint fmt fuzz bench golden build clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Watch it work: service, WeChat Pay stand-in and merchant (FOR=20s ends it)
+	go run ./service demo $(if $(FOR),--for $(FOR))
+
+quick: ## Formatting, vet, tests with Go and SQLite alone (under 3 minutes, warm)
+	@.ci/quick
+
+test: ## The quick tier, then race detector, lint, fuzz smoke, static build, demo
+	@.ci/test
+
+lint: ## golangci-lint and shellcheck
+	@.ci/lint
+
+fmt: ## Format the Go code as lint wants it
+	"$$(.ci/tool golangci-lint)" fmt
+
+fuzz: ## Fuzz every target (SECONDS=60) or one (TARGET=FuzzOpen)
+	@.ci/fuzz $(or $(SECONDS),60) $(TARGET)
+
+bench: ## Throughput and p99 at 1 and 64 senders, beside the reference handler
+	go test ./service -run '^$$' -bench . -benchtime 1x -timeout 30m
+
+golden: ## Write the golden files anew; read the diff before you commit it
+	go test -count 1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' service | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+
+build: ## Static binary in bin/ (RELEASE=1.2.3 names it)
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w $(if $(RELEASE),-X main.release=$(RELEASE))' -o bin/wxnotify ./service
+
+clean: ## Remove what was built here (the tools' cache stays)
+	rm -rf bin coverage
