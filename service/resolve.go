@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+	"text/tabwriter"
+	"time"
+
+	"wxnotify/service/callback"
+)
+
+type resolveCommand struct {
+	ID     string `arg:"" optional:"" help:"Notification id. Without one, what is outstanding is listed."`
+	Accept bool   `xor:"how" help:"The money is there: book it as if the callback had been accepted."`
+	Reject bool   `xor:"how" help:"There is nothing to book: end it."`
+	Reason string `help:"Why, for the audit log."`
+	By     string `help:"Who decided (default: the system user)."`
+}
+
+// listed is how many outstanding notifications one page shows.
+const listed = 200
+
+// Run lists what is outstanding, or ends one notification by a person's word.
+func (r resolveCommand) Run(ctx context.Context, c *commands, t terminal) (err error) {
+	if r.ID != "" && (r.Accept == r.Reject || r.Reason == "") {
+		return usageError{problem{"resolve " + r.ID, "undecided", `add --accept or --reject, and --reason "…"`}}
+	}
+	db, _, err := openArchive(ctx, c.Config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close(ctx)) }()
+	if r.ID == "" {
+		outstanding, err := db.Outstanding(ctx, listed)
+		if err != nil {
+			return err
+		}
+		return listOutstanding(t, outstanding, time.Now())
+	}
+	if err := db.Resolve(ctx, r.ID, r.Accept, r.Reason, r.decider()); err != nil {
+		return err
+	}
+	decision := "rejected: nothing was booked"
+	if r.Accept {
+		decision = "accepted: the order has been moved"
+	}
+	fmt.Fprintf(t.out, "%s %s.\n", r.ID, decision)
+	return nil
+}
+
+func (r resolveCommand) decider() string {
+	if r.By != "" {
+		return r.By
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}
+
+func listOutstanding(t terminal, all []callback.Outstanding, now time.Time) error {
+	if len(all) == 0 {
+		fmt.Fprintln(t.out, "Nothing is outstanding (没有未入账的通知).")
+		return nil
+	}
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NOTIFICATION\tMERCHANT\tREASON\tAMOUNT\t商户订单号\tAGE\tARRIVALS\tWECHAT SENDS AGAIN")
+	for _, o := range all {
+		again := "no more: query the order"
+		if next, left := callback.NextArrival(o.First, now); left > 0 && !o.Reason.Quarantined() {
+			again = fmt.Sprintf("in %s, %d left", next.Sub(now).Round(time.Second), left)
+		} else if o.Reason.Quarantined() {
+			again = "no: it was acknowledged; decide with --accept or --reject"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.ID, o.Merchant, o.Reason, o.Amount, o.OutTradeNo,
+			now.Sub(o.First).Round(time.Second), o.Arrivals, again)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"wxnotify/service/callback"
+	"wxnotify/service/store"
+	"wxnotify/service/telemetry"
+	"wxnotify/service/web"
+	"wxnotify/service/wechatpay"
+)
+
+type serveCommand struct{}
+
+// Run serves until the context ends (SIGINT, SIGTERM).
+func (serveCommand) Run(ctx context.Context, c *commands, t terminal) error {
+	cfg, err := loadConfig(c.Config, os.Environ())
+	if errors.Is(err, errNoMerchant) && c.Config == "" {
+		fmt.Fprint(t.err, firstSteps)
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	s, err := start(ctx, cfg, telemetry.Options{Stderr: t.err})
+	if err != nil {
+		return err
+	}
+	s.watchKeys(ctx)
+	select {
+	case <-ctx.Done():
+	case err = <-s.public.Failed():
+	case err = <-s.private.Failed():
+	}
+	return errors.Join(err, s.stop())
+}
+
+// service is a running wxnotify.
+type service struct {
+	config    Config
+	opener    *wechatpay.Opener
+	store     *store.DB
+	telemetry *telemetry.Telemetry
+	public    *web.Server
+	private   *web.Server
+	stopping  chan struct{} // closed when the service is ending: /readyz says so
+	ended     context.CancelFunc
+}
+
+// start builds the service in the order in which a callback flows through it:
+// door, telemetry, intake, opener, store.
+func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *service, err error) {
+	merchants, err := cfg.merchants()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	token, err := cfg.Private.Token.read("private.token")
+	if err != nil {
+		return nil, usageError{err}
+	}
+	background, ended := context.WithCancel(context.WithoutCancel(ctx))
+	s := &service{config: cfg, stopping: make(chan struct{}), ended: ended}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.stop())
+		}
+	}()
+
+	if s.opener, err = wechatpay.New(merchants); err != nil {
+		return nil, usageError{err}
+	}
+	watching.Merchants, watching.Version = cfg.merchantNames(), version()
+	watching.Level = cfg.Log.slogLevel()
+	if s.telemetry, err = telemetry.Start(ctx, watching); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
+	s.store, err = store.Open(ctx, store.Options{
+		Path:           cfg.Store.Path,
+		SpoolPath:      cfg.Spool.Path,
+		SpoolSize:      int64(cfg.Spool.Size),
+		Merchants:      cfg.merchantNames(),
+		OrdersRequired: cfg.ordersRequired(),
+		Open:           s.telemetry.OpenDB,
+		Commit:         s.telemetry.Commit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	intake := &callback.Intake{
+		Opener:   s.telemetry.Opener(s.opener),
+		Sealer:   s.opener,
+		Recorder: s.telemetry.Recorder(s.store),
+	}
+	s.telemetry.Watch(background, s.store, s.opener)
+	go s.purge(background)
+
+	public := web.NewPublic(web.PublicOptions{
+		Accept:         s.telemetry.Accept(intake),
+		Note:           s.store,
+		TrustedProxies: cfg.TrustedProxies,
+		Middleware:     []echo.MiddlewareFunc{s.telemetry.Route()},
+	})
+	private := web.NewPrivate(web.PrivateOptions{
+		Orders:    s.store,
+		Ready:     s.ready,
+		Metrics:   s.telemetry.Metrics(),
+		Merchants: cfg.merchantNames(),
+		Token:     string(token),
+	})
+	if s.private, err = web.Listen(cfg.Private.Listen, private); err != nil {
+		return nil, fmt.Errorf("private.listen: %w", err)
+	}
+	if s.public, err = web.Listen(cfg.Listen, s.telemetry.HTTP(public)); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s.telemetry.Logger().InfoContext(ctx, "wxnotify is listening",
+		"listen", s.public.Addr().String(), "private", s.private.Addr().String(),
+		"merchants", strings.Join(cfg.merchantNames(), ","), "store", cfg.Store.Path)
+	return s, nil
+}
+
+// How long each step of stopping may take. WeChat Pay waits 5 s for an answer,
+// so requests in flight need no longer than the door's deadline.
+const (
+	drainTimeout   = 3 * time.Second
+	commitTimeout  = 3 * time.Second
+	flushTimeout   = 2500 * time.Millisecond
+	privateTimeout = time.Second
+)
+
+// stop ends the service in the reverse order: unready, drain, commit, flush.
+func (s *service) stop() error {
+	var errs []error
+	within := func(limit time.Duration, what string, f func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if err := f(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", what, err))
+		}
+	}
+	close(s.stopping)
+	if s.public != nil {
+		time.Sleep(s.config.Shutdown.Delay)
+		within(drainTimeout, "draining", s.public.Close)
+	}
+	s.ended()
+	if s.store != nil {
+		within(commitTimeout, "closing the store", s.store.Close)
+	}
+	if s.telemetry != nil {
+		s.telemetry.Logger().Info("wxnotify has stopped")
+		within(flushTimeout, "flushing telemetry", s.telemetry.Shutdown)
+	}
+	if s.private != nil {
+		within(privateTimeout, "closing the private door", s.private.Close)
+	}
+	return errors.Join(errs...)
+}
+
+// ready answers /readyz.
+func (s *service) ready(ctx context.Context) web.Readiness {
+	h := s.store.Health(ctx)
+	r := web.Readiness{Ready: h.Recordable, Degraded: map[string]string{}}
+	if h.Database != nil {
+		r.Degraded["database"] = "unavailable: callbacks are answered 503 and kept in the spool"
+	}
+	if h.Spool != nil {
+		r.Degraded["spool"] = "unavailable: callbacks cannot be kept while the database is down"
+	}
+	select {
+	case <-s.stopping:
+		r.Ready, r.Degraded["service"] = false, "stopping"
+	default:
+	}
+	return r
+}
+
+// purge deletes what is older than the retention, once an hour.
+func (s *service) purge(ctx context.Context) {
+	hourly := time.NewTicker(time.Hour)
+	defer hourly.Stop()
+	for {
+		deleted, err := s.store.Purge(ctx, time.Now().AddDate(0, 0, -s.config.Store.RetentionDays))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.telemetry.Logger().WarnContext(ctx, "retention: old callbacks were not deleted; trying again in an hour", "error", err)
+		case deleted > 0:
+			s.telemetry.Logger().InfoContext(ctx, "retention: old callbacks deleted", "rows", deleted, "older_than_days", s.config.Store.RetentionDays)
+		}
+		select {
+		case <-hourly.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// firstSteps is what somebody sees who starts the service without a configuration.
+const firstSteps = `wxnotify has no merchant to take callbacks for.
+
+To see it work on this machine, without any configuration:
+
+    wxnotify demo
+
+The shortest configuration that works (wxnotify.yaml; run with --config wxnotify.yaml):
+
+    merchants:
+      shop:                                  # notify_url: https://YOUR.HOST/wechatpay/shop
+        mchid: "1900000001"                  # 商户号
+        keys:
+          - id: PUB_KEY_ID_0119000000012024  # 微信支付公钥ID
+            file: pub_key.pem                # 微信支付公钥
+        apiv3_keys:
+          - file: apiv3.key                  # APIv3密钥, 32 characters
+
+`
+
+// indent sets a list of problems off from the line above it.
+func indent(text string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  ")
+}
