@@ -93,7 +93,7 @@ func (s *stage) record(ctx context.Context, traceID string) (string, error) {
 			}
 			var pretty bytes.Buffer
 			err := json.Indent(&pretty, bytes.TrimSpace(line), "  ", "  ")
-			return "  " + pretty.String(), err
+			return "  " + shorten(pretty.String()), err
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
@@ -101,6 +101,17 @@ func (s *stage) record(ctx context.Context, traceID string) (string, error) {
 			return "", errors.New("the story's record was not written")
 		}
 	}
+}
+
+// shorten cuts long lines for the eye; the record itself is whole.
+func shorten(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if r := []rune(line); len(r) > 110 {
+			lines[i] = string(r[:100]) + " …\","
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // printCounters shows the merchant's own lines of /metrics that are not zero.

@@ -89,7 +89,7 @@ func (k *traceKeeper) branch(w io.Writer, spans []trace.ReadOnlySpan, s trace.Re
 		case depth == 1: // an earlier arrival: its story is its own
 			fmt.Fprintf(w, "%s↗ earlier arrival, trace %s  %s\n", strings.Repeat("  ", depth+1), link.SpanContext.TraceID(), notable(linked[at]))
 		default:
-			fmt.Fprintf(w, "%s↗ shares this commit with other callbacks:\n", strings.Repeat("  ", depth+1))
+			fmt.Fprintf(w, "%s↗ its commit, shared by all callbacks that were waiting:\n", strings.Repeat("  ", depth+1))
 			k.branch(w, linked, linked[at], depth+2)
 		}
 	}
@@ -103,7 +103,7 @@ func notable(s trace.ReadOnlySpan) string {
 	for _, key := range shownAttributes {
 		for _, a := range s.Attributes() {
 			if a.Key == key {
-				text := strings.Join(strings.Fields(a.Value.Emit()), " ")
+				text := strings.Join(strings.Fields(a.Value.String()), " ")
 				if r := []rune(text); len(r) > 56 {
 					text = string(r[:56]) + "…"
 				}

@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 	parser, err := kong.New(&commands{},
 		kong.Name("wxnotify"),
 		kong.Description("Takes WeChat Pay callbacks (微信支付回调): verified, recorded once, answered in milliseconds, seen.\n\n"+
-			"Start with:  wxnotify demo\n"+
+			"Start with:  wxnotify demo\n\n"+
 			"Exit codes:  0 done, 1 tried and failed, 2 wrong command line or configuration."),
 		kong.Writers(t.out, t.err),
 		kong.Exit(func(code int) { exit = code }),

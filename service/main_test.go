@@ -24,7 +24,7 @@ func TestCommandLine(t *testing.T) {
 		code int
 		says string // on either output
 	}{
-		{"nothing", nil, exitOK, "Start with:  wxnotify demo"},
+		{"nothing", nil, exitOK, "Start with: wxnotify demo"},
 		{"help", []string{"--help"}, exitOK, "resolve"},
 		{"help of a command", []string{"demo", "--help"}, exitOK, "--speed"},
 		{"unknown command", []string{"sreve"}, exitUsage, "wxnotify --help"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,8 +14,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long files must be quiet before they are read: certificates and
-// keys are often written one after the other.
+// settle is how long to wait after a change before files are read: certificates
+// and keys are often written one after the other.
 const settle = 300 * time.Millisecond
 
 // watchKeys reloads keys when their files change, and at SIGHUP, until ctx ends.
@@ -25,18 +26,26 @@ func (s *service) watchKeys(ctx context.Context) {
 	go func() {
 		defer signal.Stop(hangup)
 		changed := s.changedFiles(ctx)
-		quiet := time.NewTimer(settle)
-		quiet.Stop()
+		var settled <-chan time.Time
+		known := s.config.fingerprint()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-hangup:
+				known = s.config.fingerprint()
 				s.reload(ctx, "SIGHUP")
 			case <-changed:
-				quiet.Reset(settle)
-			case <-quiet.C:
-				s.reload(ctx, "a file changed")
+				if settled == nil {
+					settled = time.After(settle)
+				}
+			case <-settled:
+				settled = nil
+				// The folder may hold the database, which changes all the time.
+				if now := s.config.fingerprint(); now != known {
+					known = now
+					s.reload(ctx, "a file changed")
+				}
 			}
 		}
 	}()
@@ -88,23 +97,38 @@ func (s *service) replaceKeys(cfg Config) error {
 	return s.opener.Replace(merchants)
 }
 
-// keyDirectories lists where the configuration and its keys lie.
-func (c Config) keyDirectories() []string {
-	var dirs []string
-	add := func(file string) {
-		if file != "" {
-			dirs = append(dirs, filepath.Dir(file))
-		}
-	}
-	add(c.path)
+// keyFiles lists the configuration file and every file it points at.
+func (c Config) keyFiles() []string {
+	files := []string{c.path}
 	for _, m := range c.Merchants {
 		for _, k := range m.Keys {
-			add(k.File)
+			files = append(files, k.File)
 		}
 		for _, s := range slices.Concat(m.APIv3Keys, m.V2.Keys) {
-			add(s.File)
+			files = append(files, s.File)
 		}
+	}
+	slices.Sort(files)
+	return slices.DeleteFunc(slices.Compact(files), func(f string) bool { return f == "" })
+}
+
+// keyDirectories lists where those files lie.
+func (c Config) keyDirectories() []string {
+	var dirs []string
+	for _, f := range c.keyFiles() {
+		dirs = append(dirs, filepath.Dir(f))
 	}
 	slices.Sort(dirs)
 	return slices.Compact(dirs)
+}
+
+// fingerprint changes when one of the files does.
+func (c Config) fingerprint() string {
+	var b strings.Builder
+	for _, f := range c.keyFiles() {
+		if info, err := os.Stat(f); err == nil {
+			fmt.Fprintln(&b, f, info.Size(), info.ModTime().UnixNano())
+		}
+	}
+	return b.String()
 }

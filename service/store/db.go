@@ -106,7 +106,7 @@ WHERE seq > (SELECT max(seq) FROM callbacks) - 1000`); err != nil {
 // writer is the one connection that writes, and its statements.
 type writer struct {
 	pool *sqlx.DB
-	st   statements
+	st   *statements
 	raw  driver.Conn // the one connection, below database/sql
 }
 

@@ -40,7 +40,7 @@ func (d *DB) Callback(ctx context.Context, id string) (callback.Stored, error) {
 		return s, nil
 	}
 	if errors.Is(err, sql.ErrNoRows) {
-		return callback.Stored{}, ErrNotFound
+		return callback.Stored{}, callback.ErrNotFound
 	}
 	return callback.Stored{}, fmt.Errorf("store: reading a callback: %w", err)
 }

@@ -53,7 +53,7 @@ func (d *DB) Resolve(ctx context.Context, notificationID string, accept bool, re
 		}
 		switch len(rows) {
 		case 0:
-			outcome = ErrNotFound
+			outcome = callback.ErrNotFound
 			return nil
 		case 1:
 		default:

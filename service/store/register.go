@@ -9,12 +9,6 @@ import (
 	"wxnotify/service/callback"
 )
 
-// ErrNotFound is returned when there is no such thing.
-var ErrNotFound = errors.New("store: not found")
-
-// ErrOrderConflict is returned when an order is known with another amount.
-var ErrOrderConflict = errors.New("store: the order is known with another amount")
-
 const (
 	sqlRegister = `UPDATE orders SET registered = ?, currency = ?, updated_at = ?
 WHERE merchant = ? AND out_trade_no = ? AND amount = ? AND (currency = ? OR currency = '')`
@@ -28,7 +22,7 @@ WHERE NOT EXISTS (SELECT 1 FROM incidents
 
 // RegisterOrder makes an order known ahead, or confirms one that a callback
 // told of. Only merchant, number and amount of o are read. With another amount
-// than the known one, it is an [ErrOrderConflict] and an incident.
+// than the known one, it is an [callback.ErrOrderConflict] and an incident.
 func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (created bool, err error) {
 	conflict := false
 	err = d.request(ctx, func(w *writing) error {
@@ -54,7 +48,7 @@ func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (created bool,
 	case err != nil:
 		return false, fmt.Errorf("store: registering an order: %w", err)
 	case conflict:
-		return false, ErrOrderConflict
+		return false, callback.ErrOrderConflict
 	}
 	return created, nil
 }
@@ -67,7 +61,7 @@ func (d *DB) Order(ctx context.Context, merchant, outTradeNo string) (callback.O
 FROM orders WHERE merchant = ? AND out_trade_no = ?`), merchant, outTradeNo)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return callback.Order{}, ErrNotFound
+		return callback.Order{}, callback.ErrNotFound
 	case err != nil:
 		return callback.Order{}, fmt.Errorf("store: reading an order: %w", err)
 	}

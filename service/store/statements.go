@@ -112,13 +112,9 @@ VALUES (:event_id, :destination, :notification, 'pending', 0, :now, '', 0, :now,
 ON CONFLICT DO NOTHING`
 )
 
-func prepare(ctx context.Context, db *sqlx.DB) (statements, error) {
-	var st statements
-	var problems []error
-	for _, p := range []struct {
-		into  **sqlx.NamedStmt
-		query string
-	}{
+// texts pairs every statement with its text.
+func (st *statements) texts() []preparing {
+	return []preparing{
 		{&st.insertCallback, sqlInsertCallback},
 		{&st.remarkCallback, sqlRemarkCallback},
 		{&st.answered, sqlAnswered},
@@ -135,25 +131,30 @@ func prepare(ctx context.Context, db *sqlx.DB) (statements, error) {
 		{&st.refundOrder, sqlRefundOrder},
 		{&st.believePayment, sqlBelievePayment},
 		{&st.believeRefund, sqlBelieveRefund},
-	} {
-		stmt, err := db.PrepareNamedContext(ctx, p.query)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		*p.into = stmt
 	}
-	return st, errors.Join(problems...)
+}
+
+type preparing struct {
+	into  **sqlx.NamedStmt
+	query string
+}
+
+func prepare(ctx context.Context, db *sqlx.DB) (*statements, error) {
+	var st statements
+	var problems []error
+	for _, p := range st.texts() {
+		stmt, err := db.PrepareNamedContext(ctx, p.query)
+		*p.into = stmt
+		problems = append(problems, err)
+	}
+	return &st, errors.Join(problems...)
 }
 
 // in binds the statements to a transaction.
-func (st statements) in(ctx context.Context, tx *sqlx.Tx) statements {
-	for _, s := range []**sqlx.NamedStmt{
-		&st.insertCallback, &st.remarkCallback, &st.answered, &st.repeated,
-		&st.insertNotice, &st.arriveByKey, &st.arriveByID, &st.acceptNotice, &st.standNotice, &st.reviveNotice,
-		&st.insertOutbox, &st.insertOrder, &st.payOrder, &st.refundOrder, &st.believePayment, &st.believeRefund,
-	} {
-		*s = tx.NamedStmtContext(ctx, *s)
+func (st *statements) in(ctx context.Context, tx *sqlx.Tx) *statements {
+	bound := *st
+	for _, p := range bound.texts() {
+		*p.into = tx.NamedStmtContext(ctx, *p.into)
 	}
-	return st
+	return &bound
 }

@@ -13,7 +13,7 @@ import (
 type writing struct {
 	ctx context.Context
 	tx  *sqlx.Tx
-	st  statements
+	st  *statements
 	db  *DB
 	now int64
 }

@@ -63,7 +63,7 @@ func audit(t *testing.T, e Engine) {
 			switch {
 			case reason == "" && (err != nil || r.Outcome() != callback.Accepted):
 				t.Errorf("%s: a neighbour failed: %+v %v", n.OutTradeNo, r, err)
-			case reason != "" && callback.AsRefusal(err).Reason != reason:
+			case reason != "" && reasonOf(err) != reason:
 				t.Errorf("the bad row: %+v %v", r, err)
 			}
 		}

@@ -102,7 +102,7 @@ func resolve(t *testing.T, e Engine) {
 		if err := b.Resolve(t.Context(), "EV-1", false, "a test order", "ling"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Order(t.Context(), "acme", "1"); len(b.outstanding()) != 0 || !errors.Is(err, store.ErrNotFound) {
+		if _, err := b.Order(t.Context(), "acme", "1"); len(b.outstanding()) != 0 || !errors.Is(err, callback.ErrNotFound) {
 			t.Errorf("outstanding %v, order %v", b.outstanding(), err)
 		}
 	})
@@ -133,7 +133,7 @@ func resolve(t *testing.T, e Engine) {
 			b.refused(Refuse(merchant, callback.ReasonKeyUnknown, callback.Proven, &n), callback.ReasonKeyUnknown)
 		}
 		for id, want := range map[string]error{
-			"nothing": store.ErrNotFound, "acme/nothing": store.ErrNotFound, "payment/4200-1": store.ErrAmbiguous,
+			"nothing": callback.ErrNotFound, "acme/nothing": callback.ErrNotFound, "payment/4200-1": store.ErrAmbiguous,
 		} {
 			if err := b.Resolve(t.Context(), id, false, "", ""); !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", id, err, want)

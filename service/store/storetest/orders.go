@@ -73,7 +73,7 @@ func orders(t *testing.T, e Engine) {
 			}
 			o, err := b.Order(t.Context(), "acme", "1")
 			if c.state == "" {
-				if !errors.Is(err, store.ErrNotFound) {
+				if !errors.Is(err, callback.ErrNotFound) {
 					t.Errorf("order %+v, %v", o, err)
 				}
 			} else if o.State != c.state || o.Refunded != c.refunded || o.Amount != Fen(100) {
@@ -114,7 +114,7 @@ func orders(t *testing.T, e Engine) {
 		}
 		order.Amount = Fen(200)
 		for range 2 {
-			if _, err := b.RegisterOrder(t.Context(), order); !errors.Is(err, store.ErrOrderConflict) {
+			if _, err := b.RegisterOrder(t.Context(), order); !errors.Is(err, callback.ErrOrderConflict) {
 				t.Errorf("another amount: %v", err)
 			}
 		}

@@ -142,12 +142,13 @@ func outage(t *testing.T, e Engine) {
 // deadline: an answer in time, whatever the database does.
 func deadline(t *testing.T, e Engine) {
 	const limit = 300 * time.Millisecond
-	late := func(b *bench, n callback.Notification) *callback.Refusal {
+	late := func(t *testing.T, b *bench, n callback.Notification) *callback.Refusal {
+		t.Helper()
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		defer cancel()
 		r, err := b.Record(ctx, Arrive(n))
 		if err == nil || ctx.Err() != nil {
-			t.Errorf("receipt %+v, error %v, context %v", r, err, ctx.Err())
+			t.Fatalf("receipt %+v, error %v, context %v", r, err, ctx.Err())
 		}
 		return callback.AsRefusal(err)
 	}
@@ -155,7 +156,7 @@ func deadline(t *testing.T, e Engine) {
 		t.Parallel()
 		b := start(t, e)
 		reached, release := b.faults.hold()
-		refusal := late(b, Payment("1", 100))
+		refusal := late(t, b, Payment("1", 100))
 		if refusal.Reason != callback.ReasonDeadline || !refusal.Trail.Spooled {
 			t.Errorf("refusal %v, trail %+v", refusal, refusal.Trail)
 		}
@@ -181,7 +182,7 @@ func deadline(t *testing.T, e Engine) {
 			first <- err
 		}()
 		<-reached
-		refusal := late(b, Payment("2", 100))
+		refusal := late(t, b, Payment("2", 100))
 		if refusal.Reason != callback.ReasonDeadline || !refusal.Trail.Spooled {
 			t.Errorf("refusal %v, trail %+v", refusal, refusal.Trail)
 		}
@@ -207,8 +208,8 @@ func deadline(t *testing.T, e Engine) {
 		}()
 		<-reached
 		cancel()
-		if r := callback.AsRefusal(<-done); r.Reason != callback.ReasonDeadline {
-			t.Errorf("refusal %v", r)
+		if err := <-done; reasonOf(err) != callback.ReasonDeadline {
+			t.Errorf("error %v", err)
 		}
 		release()
 		b.eventually("its batch was committed all the same", func() bool {

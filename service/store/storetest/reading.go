@@ -80,7 +80,7 @@ func reading(t *testing.T, e Engine) {
 				t.Error("not the newest first")
 			}
 		}
-		if _, err := b.Callback(t.Context(), "nothing"); !errors.Is(err, store.ErrNotFound) {
+		if _, err := b.Callback(t.Context(), "nothing"); !errors.Is(err, callback.ErrNotFound) {
 			t.Errorf("no such row: %v", err)
 		}
 	})

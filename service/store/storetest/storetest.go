@@ -165,6 +165,14 @@ func (b *bench) eventually(what string, ok func() bool) {
 	}
 }
 
+// reasonOf is the reason of a refusal, or "" if there was none.
+func reasonOf(err error) callback.Reason {
+	if r := callback.AsRefusal(err); r != nil {
+		return r.Reason
+	}
+	return ""
+}
+
 // heal ends the faults and waits until the store has noticed.
 func (b *bench) heal() {
 	b.t.Helper()

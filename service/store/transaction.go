@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// transactIn runs do in one transaction. Errors that are not the data's fault
+// begin or prolong an outage.
+func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
+	if err := d.reconnect(ctx); err != nil {
+		return err
+	}
+	var w *writing
+	err := guarded(func() error {
+		tx, err := d.writer.pool.BeginTxx(ctx, nil)
+		if err != nil {
+			return fmt.Errorf("store: beginning a transaction: %w", err)
+		}
+		w = &writing{ctx: ctx, tx: tx, st: d.writer.st.in(ctx, tx), db: d, now: micros(d.opts.Now())}
+		if err := do(w); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+	switch {
+	case err == nil:
+		d.recovered()
+		return nil
+	case isPanic(err):
+		d.writer.abandon()
+		d.writer = nil
+		return err
+	}
+	if w != nil {
+		if undo := guarded(w.tx.Rollback); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
+			err = fmt.Errorf("%w (and the rollback: %v)", err, undo)
+		}
+	}
+	if !d.rejected(err) {
+		d.failed(err)
+	}
+	return err
+}
+
+// transact is transactIn with the committer's own time limit.
+func (d *DB) transact(do func(*writing) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d.opts.CommitTimeout)
+	defer cancel()
+	return d.transactIn(ctx, do)
+}
+
+// task is a transaction that somebody asked for beside the callbacks.
+type task struct {
+	do   func(*writing) error
+	done chan error
+}
+
+// perform runs a task. Its outcome for the caller is what do left behind; the
+// error is the database's.
+func (d *DB) perform(t task) error { return d.transact(t.do) }
+
+// ErrUnavailable is why a request beside the callbacks was not written: the
+// database is away. The request may be repeated.
+var ErrUnavailable = errors.New("store: the database is not available")
+
+// request has the committer run do in a transaction of its own.
+func (d *DB) request(ctx context.Context, do func(*writing) error) error {
+	t := task{do: do, done: make(chan error, 1)}
+	select {
+	case d.tasks <- t:
+	case <-d.stopped:
+		return fmt.Errorf("%w: the store is closed", ErrUnavailable)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-t.done:
+		if err != nil && !d.rejected(err) {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
