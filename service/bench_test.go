@@ -99,7 +99,7 @@ func referenceDoor(b *testing.B) measured {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := web.Listen("127.0.0.1:0", newReference(b, dir, account.APIv3Key, account.PublicKeyID, key.(*rsa.PublicKey)))
+	s, err := web.Listen(b.Context(), "127.0.0.1:0", newReference(b, dir, account.APIv3Key, account.PublicKeyID, key.(*rsa.PublicKey)))
 	if err != nil {
 		b.Fatal(err)
 	}

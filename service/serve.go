@@ -113,10 +113,10 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		Merchants: cfg.merchantNames(),
 		Token:     string(token),
 	})
-	if s.private, err = web.Listen(cfg.Private.Listen, private); err != nil {
+	if s.private, err = web.Listen(ctx, cfg.Private.Listen, private); err != nil {
 		return nil, fmt.Errorf("private.listen: %w", err)
 	}
-	if s.public, err = web.Listen(cfg.Listen, s.telemetry.HTTP(public)); err != nil {
+	if s.public, err = web.Listen(ctx, cfg.Listen, s.telemetry.HTTP(public)); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	s.telemetry.Logger().InfoContext(ctx, "wxnotify is listening",
@@ -146,7 +146,7 @@ func (s *service) stop() error {
 	}
 	close(s.stopping)
 	if s.public != nil {
-		time.Sleep(s.config.Shutdown.Delay)
+		<-time.After(s.config.Shutdown.Delay)
 		within(drainTimeout, "draining", s.public.Close)
 	}
 	s.ended()

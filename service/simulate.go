@@ -28,8 +28,8 @@ type target struct {
 	Keys string `placeholder:"DIR" type:"path" help:"The account that the target knows, made by 'simulate keys'."`
 }
 
-// open returns the account to send for. close ends what was started for it.
-func (g target) open() (account *wechat.Merchant, close func() error, err error) {
+// open returns the account to send for. end stops what was started for it.
+func (g target) open() (account *wechat.Merchant, end func() error, err error) {
 	if (g.URL == "") != (g.Keys == "") {
 		return nil, nil, usageError{problem{"--target, --keys", "only one of them is given", "give both, or neither for a service of our own"}}
 	}
@@ -151,7 +151,7 @@ func (s simulateServe) Run(ctx context.Context, t terminal) (err error) {
 	defer func() { err = errors.Join(err, closeTarget()) }()
 	platform := wechat.New(wechat.Options{Speed: s.Speed})
 	defer platform.Close()
-	control, err := web.Listen(s.Listen, platform.Control(ctx, account))
+	control, err := web.Listen(ctx, s.Listen, platform.Control(ctx, account))
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ import (
 
 // asProgram makes this test binary behave as wxnotify itself, so that tests can
 // kill a real process.
-const asProgram = "WXNOTIFY_TEST_AS_PROGRAM"
+const asProgram = "TEST_AS_WXNOTIFY"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {

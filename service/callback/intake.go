@@ -87,26 +87,27 @@ func (in *Intake) seal(env Envelope) (s Sealed) {
 // record gives a panicking recorder one more chance, with the panic itself as
 // the refusal, so that the failure has its row.
 func (in *Intake) record(ctx context.Context, e Entry) (Receipt, error) {
-	receipt, err, panicRefusal := in.tryRecord(ctx, e)
-	if panicRefusal == nil {
+	receipt, broken, err := in.tryRecord(ctx, e)
+	if broken == nil {
 		return receipt, err
 	}
-	panicRefusal.Notification = e.Notification
-	e.Notification, e.Refusal = nil, panicRefusal
-	if _, err, again := in.tryRecord(ctx, e); again == nil && err != nil {
+	broken.Notification = e.Notification
+	e.Notification, e.Refusal = nil, broken
+	if _, again, err := in.tryRecord(ctx, e); again == nil && err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{}, panicRefusal
+	return Receipt{}, broken
 }
 
-func (in *Intake) tryRecord(ctx context.Context, e Entry) (receipt Receipt, err error, panicRefusal *Refusal) {
+// tryRecord records once; broken is set when the recorder panicked.
+func (in *Intake) tryRecord(ctx context.Context, e Entry) (receipt Receipt, broken *Refusal, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			panicRefusal = panicked("recording", p)
+			broken = panicked("recording", p)
 		}
 	}()
 	receipt, err = in.Recorder.Record(ctx, e)
-	return receipt, err, nil
+	return receipt, nil, err
 }
 
 // panicked keeps the panic's type only: its text may quote the message.

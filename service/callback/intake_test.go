@@ -67,25 +67,37 @@ func TestAccept(t *testing.T) {
 		{name: "refused", open: refuses, seal: seals, record: commit, reason: callback.ReasonSignatureInvalid, entries: 1},
 		{name: "an opener's plain error is ours", open: fails, seal: seals, record: commit, reason: callback.ReasonInternal, entries: 1},
 		{name: "an opener's panic is recorded", open: panics, seal: seals, record: commit, reason: callback.ReasonInternal, entries: 1},
-		{name: "the door's verdict is recorded unopened", open: panics, seal: seals, record: commit,
-			verdict: callback.Refuse(callback.ReasonTooLarge, ""), reason: callback.ReasonTooLarge, entries: 1},
-		{name: "a sealer's panic costs the body only", open: opens, record: commit, entries: 1,
-			seal: func(callback.Envelope) callback.Sealed { panic("x") }},
-		{name: "a recorder's panic is recorded at the second try", open: opens, seal: seals, reason: callback.ReasonInternal, entries: 2,
+		{
+			name: "the door's verdict is recorded unopened", open: panics, seal: seals, record: commit,
+			verdict: callback.Refuse(callback.ReasonTooLarge, ""), reason: callback.ReasonTooLarge, entries: 1,
+		},
+		{
+			name: "a sealer's panic costs the body only", open: opens, record: commit, entries: 1,
+			seal: func(callback.Envelope) callback.Sealed { panic("x") },
+		},
+		{
+			name: "a recorder's panic is recorded at the second try", open: opens, seal: seals, reason: callback.ReasonInternal, entries: 2,
 			record: func(e callback.Entry) (callback.Receipt, error) {
 				if e.Notification != nil {
 					panic("x")
 				}
 				return commit(e)
-			}},
-		{name: "a recorder that always panics", open: opens, seal: seals, reason: callback.ReasonInternal, entries: 2,
-			record: func(callback.Entry) (callback.Receipt, error) { panic("x") }},
-		{name: "a receipt without proof", open: opens, seal: seals, reason: callback.ReasonInternal, entries: 1,
-			record: func(callback.Entry) (callback.Receipt, error) { return callback.Receipt{}, nil }},
-		{name: "a recorder that accepts a refusal", open: refuses, seal: seals, reason: callback.ReasonSignatureInvalid, entries: 1,
+			},
+		},
+		{
+			name: "a recorder that always panics", open: opens, seal: seals, reason: callback.ReasonInternal, entries: 2,
+			record: func(callback.Entry) (callback.Receipt, error) { panic("x") },
+		},
+		{
+			name: "a receipt without proof", open: opens, seal: seals, reason: callback.ReasonInternal, entries: 1,
+			record: func(callback.Entry) (callback.Receipt, error) { return callback.Receipt{}, nil },
+		},
+		{
+			name: "a recorder that accepts a refusal", open: refuses, seal: seals, reason: callback.ReasonSignatureInvalid, entries: 1,
 			record: func(callback.Entry) (callback.Receipt, error) {
 				return callback.Committed(callback.Commit{}), nil
-			}},
+			},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -123,7 +123,7 @@ func (d *door) callback(c echo.Context) (err error) {
 	accepted := false
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			err = d.afterPanic(c, env, accepted)

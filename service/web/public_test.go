@@ -279,7 +279,7 @@ func (f acceptFunc) Accept(ctx context.Context, env callback.Envelope) (callback
 func TestBodyThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	a := &accepter{answer: refuse(callback.ReasonSignatureInvalid)}
-	s, err := web.Listen("127.0.0.1:0", web.NewPublic(web.PublicOptions{Accept: a}))
+	s, err := web.Listen(t.Context(), "127.0.0.1:0", web.NewPublic(web.PublicOptions{Accept: a}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,9 +24,9 @@ type Server struct {
 const maxConnections = 8192
 
 // Listen opens a door at address ("host:port"; port 0 asks for a free one) and
-// serves h on it until [Server.Close].
-func Listen(address string, h http.Handler) (*Server, error) {
-	l, err := net.Listen("tcp", address)
+// serves h on it until [Server.Close]. The context is for opening it only.
+func Listen(ctx context.Context, address string, h http.Handler) (*Server, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
