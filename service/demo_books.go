@@ -211,9 +211,9 @@ func (b *books) print(w io.Writer) {
 		if service != ledger {
 			mark = "✗"
 		}
-		fmt.Fprintf(w, "%-24s %8.0f %8.0f  %s  %s\n", name, service, ledger, mark, note)
+		fmt.Fprintf(w, "%-27s %8.0f %8.0f  %s  %s\n", name, service, ledger, mark, note)
 	}
-	fmt.Fprintf(w, "%-24s %8s %8s\n", "", "service", "ledger")
+	fmt.Fprintf(w, "%-27s %8s %8s\n", "", "service", "ledger")
 	row("sent", b.service.total(), b.expected.total(),
 		fmt.Sprintf("%d messages, %d copies at the same instant, %d strangers", b.report.Messages, b.report.Copies, b.report.Strangers))
 	row("accepted once", b.service.accepted, b.expected.accepted, "")
@@ -230,7 +230,7 @@ func (b *books) print(w io.Writer) {
 		row(name+string(reason), b.service.refused[reason], b.expected.refused[reason], what)
 	}
 	row("lost", float64(len(b.lost)), 0, fmt.Sprintf("%d acknowledged messages looked up in the database", b.checked))
-	row("paid, and order not", float64(len(b.unpaid)), 0, fmt.Sprintf("%d orders looked up by the merchants", b.orders))
+	row("paid, and order still open", float64(len(b.unpaid)), 0, fmt.Sprintf("%d orders looked up by the merchants", b.orders))
 	if b.report.GivenUp > 0 {
 		fmt.Fprintf(w, "given up by WeChat Pay: %d\n", b.report.GivenUp)
 	}
