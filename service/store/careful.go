@@ -49,6 +49,9 @@ func (w *writing) carefully(j *job, write func(*job) (verdict, error)) (v verdic
 			return v, err
 		}
 	}
+	if j.stray() { // counted, and no failure of ours to page for
+		return verdict{refusal: j.refusal}, nil
+	}
 	refusal := callback.Refuse(callback.ReasonInternal, "the database refused the row").Because(err)
 	refusal.Notification = j.message
 	bare := &job{row: j.row.bare(), refusal: refusal}

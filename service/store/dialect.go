@@ -25,6 +25,9 @@ type dialect struct {
 	// rejects reports whether the engine refused the data: another row may
 	// pass. Anything else is the connection's, the disk's or the server's fault.
 	rejects func(error) bool
+	// patient statements end by themselves, so they need not watch a context:
+	// with SQLite that would cost a goroutine each, and stop no wait for the disk.
+	patient bool
 	// checkpoint is run once, after the last commit.
 	checkpoint string
 }

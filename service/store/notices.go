@@ -37,7 +37,7 @@ func (w *writing) noticeOf(n callback.Notification, a *arrival, verified bool) n
 // meet counts this arrival of a message: as the first, or as a further copy of
 // a row that agrees with it. If the only row there is contradicts it, ok is false.
 func (w *writing) meet(row *notice) (first, ok bool, err error) {
-	switch err := w.st.insertNotice.GetContext(w.ctx, &row.ID, row); {
+	switch err := w.st.insertNotice.QueryRowContext(w.ctx, row).Scan(&row.ID); {
 	case err == nil:
 		row.Arrivals = 1
 		return true, true, nil
@@ -159,12 +159,18 @@ func (w *writing) refuse(n callback.Notification, verified bool, r *callback.Ref
 	return v, err
 }
 
+// outgoing is one row of outbox.
+type outgoing struct {
+	EventID      string `db:"event_id"`
+	Destination  string `db:"destination"`
+	Notification int64  `db:"notification"`
+	Created      int64  `db:"created_at"`
+}
+
 // announce puts the event into the outbox, once for each destination.
 func (w *writing) announce(event string, notification int64) error {
 	for _, destination := range w.db.opts.Destinations {
-		if _, err := w.exec(w.st.insertOutbox, map[string]any{
-			"event_id": event, "destination": destination, "notification": notification, "now": w.now,
-		}); err != nil {
+		if _, err := w.exec(w.st.insertOutbox, outgoing{event, destination, notification, w.now}); err != nil {
 			return err
 		}
 	}

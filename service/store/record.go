@@ -49,6 +49,9 @@ func (d *DB) Record(ctx context.Context, e callback.Entry) (callback.Receipt, er
 	case r.failure != nil:
 		return callback.Receipt{}, d.fallBack(ctx, j, r.failure)
 	case r.refusal != nil:
+		if r.refusal.Trail.Row == "" {
+			d.lost.Add(1) // the database refused even the bare row
+		}
 		return callback.Receipt{}, r.refusal
 	}
 	return r.receipt, nil

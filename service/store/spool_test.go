@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -109,32 +108,6 @@ func TestSpoolIsEmptied(t *testing.T) {
 	if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != 0 {
 		t.Errorf("%d imported twice", n)
 	}
-}
-
-func TestSpoolHasItsBlocks(t *testing.T) {
-	t.Parallel()
-	o := sqlite().Options(t)
-	o.SpoolSize = 1 << 20
-	mustOpen(t, o)
-	info, err := os.Stat(o.SpoolPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if blocks := info.Sys().(*syscall.Stat_t).Blocks * 512; info.Size() != 1<<20 || blocks < 1<<20 {
-		t.Errorf("%d bytes on %d bytes of blocks", info.Size(), blocks)
-	}
-}
-
-func TestSpoolHasOneOwner(t *testing.T) {
-	t.Parallel()
-	o := sqlite().Options(t)
-	o.SpoolSize = 64 << 10
-	mustOpen(t, o)
-	if _, err := store.Open(t.Context(), o); err == nil {
-		t.Error("two stores on one spool")
-	}
-	o.SpoolPath = ""
-	mustOpen(t, o) // a command beside the service
 }
 
 // FuzzSpool: no content makes the reader panic, and what it reads is what a

@@ -45,6 +45,7 @@ func sqliteDialect() dialect {
 			return sqliteDSN(path, nil, "query_only(1)")
 		},
 		guard:      sqliteGuard,
+		patient:    true, // no lock is waited for longer than busy_timeout
 		rejects:    sqliteRejects,
 		checkpoint: "PRAGMA wal_checkpoint(TRUNCATE)",
 	}

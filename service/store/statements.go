@@ -56,7 +56,7 @@ WHERE id = :id`
 SET answered_status = :status, answered_at = :at, duration = :took
 WHERE id = :id`
 
-	sqlRepeated = `UPDATE callbacks SET repeats = repeats + :n WHERE id = :id`
+	sqlRepeated = `UPDATE callbacks SET repeats = repeats + :times WHERE id = :id`
 
 	// The first copy inserts; to all others the unique keys say no.
 	sqlInsertNotice = `INSERT INTO notifications (
@@ -108,7 +108,7 @@ WHERE id = :id AND standing IN ('outstanding', 'watched')`
 
 	sqlInsertOutbox = `INSERT INTO outbox (
 	event_id, destination, notification, state, attempts, due_at, lease, leased_until, created_at, done_at)
-VALUES (:event_id, :destination, :notification, 'pending', 0, :now, '', 0, :now, 0)
+VALUES (:event_id, :destination, :notification, 'pending', 0, :created_at, '', 0, :created_at, 0)
 ON CONFLICT DO NOTHING`
 )
 

@@ -168,7 +168,8 @@ func (d *DB) recordStray(ctx context.Context, j *job) *callback.Refusal {
 	return &refusal
 }
 
-// payStrays writes the counts that are owed.
+// payStrays writes the counts that are owed. One that the database refuses is
+// given up, for it would hold up all others for ever.
 func (d *DB) payStrays() {
 	debts := d.strays.debts()
 	if len(debts) == 0 {
@@ -176,16 +177,8 @@ func (d *DB) payStrays() {
 	}
 	err := d.transact(func(w *writing) error {
 		for _, debt := range debts {
-			id := debt.tally.row.ID
-			if done, err := w.exec(w.st.repeated, map[string]any{"n": debt.n, "id": id}); done > 0 || err != nil {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-			row := debt.tally.row // its own commit failed
-			row.Repeats = debt.n
-			if _, err := w.exec(w.st.insertCallback, row); err != nil {
+			err := w.apart(func() error { return w.pay(debt) })
+			if err != nil && !d.dialect.rejects(err) {
 				return err
 			}
 		}
@@ -194,4 +187,21 @@ func (d *DB) payStrays() {
 	if err == nil {
 		d.strays.paid(debts, d.opts.Now())
 	}
+}
+
+func (w *writing) pay(d debt) error {
+	done, err := w.exec(w.st.repeated, repetition{ID: d.tally.row.ID, Times: d.n})
+	if done > 0 || err != nil {
+		return err
+	}
+	row := d.tally.row // its own commit had failed
+	row.Repeats = d.n
+	_, err = w.exec(w.st.insertCallback, row)
+	return err
+}
+
+// repetition is a count on its way to its row.
+type repetition struct {
+	ID    string `db:"id"`
+	Times int64  `db:"times"`
 }

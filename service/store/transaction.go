@@ -19,6 +19,9 @@ func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 		if err != nil {
 			return fmt.Errorf("store: beginning a transaction: %w", err)
 		}
+		if d.dialect.patient {
+			ctx = context.WithoutCancel(ctx)
+		}
 		w = &writing{ctx: ctx, tx: tx, st: d.writer.st.in(ctx, tx), db: d, now: micros(d.opts.Now())}
 		if err := do(w); err != nil {
 			return err

@@ -154,7 +154,7 @@ func (t *Telemetry) count(ctx context.Context, s *story, v verdict, took time.Du
 		}
 	}
 	if v.class.Pages() {
-
+		t.urgent.want()
 	}
 }
 

@@ -133,3 +133,17 @@ func TestDiagnosedMerchant(t *testing.T) {
 		t.Errorf("record %v", got)
 	}
 }
+
+// TestInstanceID: fresh in every process, even where the environment fixes it.
+func TestInstanceID(t *testing.T) {
+	t.Setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=fixed")
+	id := func() string {
+		page := scrape(t, start(t, telemetry.Options{}), "")
+		_, rest, _ := strings.Cut(page, `service_instance_id="`)
+		id, _, _ := strings.Cut(rest, `"`)
+		return id
+	}
+	if a, b := id(), id(); a == "" || a == "fixed" || a == b {
+		t.Errorf("instance ids %q and %q", a, b)
+	}
+}

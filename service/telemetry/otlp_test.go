@@ -258,6 +258,30 @@ func underFire(t *testing.T, midway func()) {
 	}
 }
 
+// TestTokensAreNotTold: a collector's token that cannot be read is a warning
+// without the token, whichever way the SDK complains.
+func TestTokensAreNotTold(t *testing.T) {
+	for _, signal := range []string{"TRACES", "METRICS", "LOGS"} {
+		t.Run(signal, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_"+signal+"_ENDPOINT", newSink().serve(t).URL)
+			t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-scope=%zzSECRET")
+			for _, other := range []string{"TRACES", "METRICS", "LOGS"} {
+				if other != signal {
+					t.Setenv("OTEL_"+other+"_EXPORTER", "none")
+				}
+			}
+			w := start(t, telemetry.Options{})
+			if err := w.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			told := string(w.stderr.Bytes())
+			if !strings.Contains(told, "header") && !strings.Contains(told, "HEADERS") || strings.Contains(told, "SECRET") {
+				t.Errorf("stderr: %s", told)
+			}
+		})
+	}
+}
+
 // TestLossesAreCounted: what a full queue and a failed export lose is a number.
 func TestLossesAreCounted(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", silent(t))

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	logspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
@@ -175,6 +176,7 @@ func (s *sink) serveGRPC(t *testing.T) string {
 // until waits for an arrival after which ok holds.
 func (s *sink) until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
+	late := time.After(20 * time.Second)
 	for {
 		s.mu.Lock()
 		done, news := ok(), s.news
@@ -184,7 +186,7 @@ func (s *sink) until(t *testing.T, what string, ok func() bool) {
 		}
 		select {
 		case <-news:
-		case <-t.Context().Done():
+		case <-late:
 			t.Fatal("never arrived:", what)
 		}
 	}

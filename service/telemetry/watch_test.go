@@ -153,6 +153,16 @@ func TestHangingStore(t *testing.T) {
 		if n := asked.Load(); n != 2 {
 			t.Errorf("asked %d times: a hanging source must not pile up", n)
 		}
+
+		stopping, cancelStop := context.WithTimeout(t.Context(), time.Second)
+		defer cancelStop()
+		began := time.Now()
+		if err := w.Shutdown(stopping); err == nil {
+			t.Error("Shutdown says that everything has stopped")
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("Shutdown took %v beside a hanging source", took)
+		}
 	})
 }
 

@@ -34,6 +34,20 @@ func strays(t *testing.T, e Engine) {
 			t.Errorf("snapshot %+v, %v", s.Failures, err)
 		}
 	})
+	t.Run("counted while counts are written", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })
+		for range 5 {
+			b.refused(junk(), callback.ReasonSignatureInvalid)
+		}
+		reached, release := b.faults.hold()
+		<-reached // the four counted ones are on their way
+		for range 7 {
+			b.refused(junk(), callback.ReasonSignatureInvalid)
+		}
+		release()
+		b.eventually("all are counted", func() bool { return b.count(all) == 12 })
+	})
 	t.Run("counted through a closing", func(t *testing.T) {
 		t.Parallel()
 		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })
@@ -118,7 +132,7 @@ func strays(t *testing.T, e Engine) {
 	})
 	t.Run("a stranger's row cannot fail a proven one", func(t *testing.T) {
 		t.Parallel()
-		b := start(t, e, frozen)
+		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })
 		reached, release := b.faults.hold()
 		results := make(chan error, 2)
 		go func() { _, err := b.record(Arrive(Payment("1", 100))); results <- err }()
@@ -136,6 +150,11 @@ func strays(t *testing.T, e Engine) {
 			}
 		}
 		<-stray
+		b.refused(Refuse("acme", callback.ReasonKeyUnknown, callback.Unproven, nil), callback.ReasonKeyUnknown)
+		b.refused(Refuse("acme", callback.ReasonKeyUnknown, callback.Unproven, nil), callback.ReasonKeyUnknown)
+		b.eventually("nor hold up the counts of others", func() bool {
+			return b.count(`SELECT sum(1 + repeats) FROM callbacks WHERE reason = 'key_unknown'`) == 2
+		})
 	})
 	t.Run("probes", func(t *testing.T) {
 		t.Parallel()
