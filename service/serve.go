@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -80,6 +81,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	if s.telemetry, err = telemetry.Start(ctx, watching); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
+	var door open
 	s.store, err = store.Open(ctx, store.Options{
 		Path:           cfg.Store.Path,
 		SpoolPath:      cfg.Spool.Path,
@@ -88,6 +90,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		OrdersRequired: cfg.ordersRequired(),
 		Open:           s.telemetry.OpenDB,
 		Commit:         s.telemetry.Commit,
+		InFlight:       door.callbacks,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
@@ -101,7 +104,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	go s.purge(background)
 
 	public := web.NewPublic(web.PublicOptions{
-		Accept:         s.telemetry.Accept(intake),
+		Accept:         door.count(s.telemetry.Accept(intake)),
 		Note:           s.store,
 		TrustedProxies: cfg.TrustedProxies,
 		Middleware:     []echo.MiddlewareFunc{s.telemetry.Route()},
@@ -123,6 +126,27 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		"listen", s.public.Addr().String(), "private", s.private.Addr().String(),
 		"merchants", strings.Join(cfg.merchantNames(), ","), "store", cfg.Store.Path)
 	return s, nil
+}
+
+// open counts the callbacks inside the door. A commit that knows of others on
+// their way waits a moment for them; one that is alone never waits.
+type open struct{ inside atomic.Int64 }
+
+func (o *open) callbacks() int { return int(o.inside.Load()) }
+
+func (o *open) count(next web.Accepter) web.Accepter {
+	return accepter(func(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
+		o.inside.Add(1)
+		defer o.inside.Add(-1)
+		return next.Accept(ctx, env)
+	})
+}
+
+// accepter makes a function a [web.Accepter].
+type accepter func(context.Context, callback.Envelope) (callback.Receipt, error)
+
+func (f accepter) Accept(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
+	return f(ctx, env)
 }
 
 // How long each step of stopping may take. WeChat Pay waits 5 s for an answer,

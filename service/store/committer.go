@@ -160,7 +160,7 @@ func (d *DB) finish() {
 	for d.importSpool() > 0 {
 	}
 	if d.writer != nil && d.dialect.checkpoint != "" {
-		_, _ = d.writer.pool.Exec(d.dialect.checkpoint) // the next start would replay the log
+		_, _ = d.writer.pool.ExecContext(context.Background(), d.dialect.checkpoint) // the next start would replay the log
 	}
 	d.ended = d.release()
 }

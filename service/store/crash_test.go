@@ -90,7 +90,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close(context.Background())
+	defer func() { _ = db.Close(context.Background()) }()
 	for row, key := range acked {
 		s, err := db.Callback(t.Context(), row)
 		if err != nil || s.Notification.Key != key {

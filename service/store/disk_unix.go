@@ -3,6 +3,7 @@
 package store
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ func diskFree(path string) int64 {
 	if unix.Statfs(path, &fs) != nil {
 		return 0
 	}
-	return int64(fs.Bavail) * int64(fs.Bsize) //nolint:unconvert,gosec // the types differ between systems
+	return int64(fs.Bavail) * int64(fs.Bsize) //nolint:unconvert // the types differ between systems
 }
 
 // lockFile takes the file for this process alone: two writers would overwrite
@@ -26,6 +27,5 @@ func syncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	return dir.Sync()
+	return errors.Join(dir.Sync(), dir.Close())
 }

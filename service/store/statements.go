@@ -143,7 +143,7 @@ func prepare(ctx context.Context, db *sqlx.DB) (*statements, error) {
 	var st statements
 	var problems []error
 	for _, p := range st.texts() {
-		stmt, err := db.PrepareNamedContext(ctx, p.query)
+		stmt, err := db.PrepareNamedContext(ctx, p.query) //nolint:sqlclosecheck // kept for the life of the pool, which closes them
 		*p.into = stmt
 		problems = append(problems, err)
 	}

@@ -27,7 +27,7 @@ func sqlite() storetest.Engine {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { db.Close() })
+			t.Cleanup(func() { _ = db.Close() })
 			return db
 		},
 		Crash: func(t testing.TB, o store.Options) store.Options {

@@ -39,7 +39,7 @@ func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 	}
 	if w != nil {
 		if undo := guarded(w.tx.Rollback); undo != nil && !errors.Is(undo, sql.ErrTxDone) {
-			err = fmt.Errorf("%w (and the rollback: %v)", err, undo)
+			err = fmt.Errorf("%w (and the rollback: %w)", err, undo)
 		}
 	}
 	if !d.rejected(err) {

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -12,8 +13,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-
-	"database/sql/driver"
 )
 
 // statementSpans is how many SQL spans one commit may have besides begin and
@@ -30,10 +29,12 @@ type commitKey struct{}
 // spans link: the returned context is for the SQL, the string is the
 // traceparent for the link, and the function ends it with the commit's result.
 func (t *Telemetry) Commit(ctx context.Context, size int, waited time.Duration) (context.Context, string, func(error)) {
+	//nolint:spancheck // ended by the function that is returned
 	ctx, span := t.tracer.Start(ctx, SpanCommit, trace.WithNewRoot(), trace.WithAttributes(
 		attribute.Int(AttrBatchSize, size), attribute.Float64(AttrBatchWaited, waited.Seconds())))
 	t.inst.batch.Record(ctx, int64(size))
 	c := &commit{}
+	//nolint:spancheck // as above
 	return context.WithValue(ctx, commitKey{}, c), traceparent(span.SpanContext()), func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, "")

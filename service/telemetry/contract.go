@@ -18,38 +18,79 @@ const (
 // created from its row here, so the documentation cannot drift from it.
 func Instruments() []Instrument {
 	return []Instrument{
-		{CallbackProcessed, kindCounter, "{callback}", []string{LabelMerchant, LabelAPI, LabelOutcome, LabelClass, LabelReason},
-			"Callbacks handled; class and error.type only when the outcome is failed."},
-		{CallbackDuration, kindHistogram, "s", []string{LabelAPI, LabelOutcome},
-			"From the request's headers to the decision on the answer; with exemplars."},
-		{StageDuration, kindHistogram, "s", []string{LabelStage},
-			"Time spent reading, opening and recording a callback."},
-		{NotificationReceived, kindCounter, "{notification}", []string{LabelMerchant, LabelEventType},
-			"Arrivals that were verified and decrypted."},
-		{CallbackFailures, kindGauge, "{callback}", []string{LabelMerchant, LabelClass, LabelReason},
-			"Failed callbacks of the last 5 minutes, as the store counts them."},
-		{Outstanding, kindGauge, "{notification}", []string{LabelMerchant},
-			"Proven notifications that failed and have not been accepted since (未入账)."},
-		{OutstandingAmount, kindGauge, "{minor_unit}", []string{LabelMerchant},
-			"Money in the outstanding notifications, in the currency's minor unit (分)."},
-		{OutstandingAge, kindGauge, "s", []string{LabelMerchant},
-			"Age of the oldest outstanding notification; 0 when there is none."},
-		{SnapshotAge, kindGauge, "s", nil,
-			"Age of the store's numbers in memory; beyond 30 s the gauges that come from them are absent."},
+		{
+			CallbackProcessed, kindCounter, "{callback}",
+			[]string{LabelMerchant, LabelAPI, LabelOutcome, LabelClass, LabelReason},
+			"Callbacks handled; class and error.type only when the outcome is failed.",
+		},
+		{
+			CallbackDuration, kindHistogram, "s",
+			[]string{LabelAPI, LabelOutcome},
+			"From the request's headers to the decision on the answer; with exemplars.",
+		},
+		{
+			StageDuration, kindHistogram, "s",
+			[]string{LabelStage},
+			"Time spent reading, opening and recording a callback.",
+		},
+		{
+			NotificationReceived, kindCounter, "{notification}",
+			[]string{LabelMerchant, LabelEventType},
+			"Arrivals that were verified and decrypted.",
+		},
+		{
+			CallbackFailures, kindGauge, "{callback}",
+			[]string{LabelMerchant, LabelClass, LabelReason},
+			"Failed callbacks of the last 5 minutes, as the store counts them.",
+		},
+		{
+			Outstanding, kindGauge, "{notification}",
+			[]string{LabelMerchant},
+			"Proven notifications that failed and have not been accepted since (未入账).",
+		},
+		{
+			OutstandingAmount, kindGauge, "{minor_unit}",
+			[]string{LabelMerchant},
+			"Money in the outstanding notifications, in the currency's minor unit (分).",
+		},
+		{
+			OutstandingAge, kindGauge, "s",
+			[]string{LabelMerchant},
+			"Age of the oldest outstanding notification; 0 when there is none.",
+		},
+		{
+			SnapshotAge, kindGauge, "s", nil,
+			"Age of the store's numbers in memory; beyond 30 s the gauges that come from them are absent.",
+		},
 		{StoreRows, kindGauge, "{row}", nil, "Callback rows kept."},
 		{StoreBatch, kindHistogram, "{callback}", nil, "Callbacks that shared one commit."},
 		{SpoolUsed, kindGauge, "By", nil, "Bytes waiting in the local spool for the database."},
 		{DiskFree, kindGauge, "By", nil, "Bytes free on the store's file system."},
-		{KeyExpiry, kindGauge, "s", []string{LabelMerchant, LabelKeyKind},
-			"Unix time at which the last key of this kind expires; absent when one of them has no end."},
-		{KeyUsed, kindGauge, "s", []string{LabelMerchant, LabelKeyKind},
-			"Unix time at which a key of this kind last verified or opened a callback; absent when never."},
-		{ClockSkew, kindGauge, "s", []string{LabelMerchant},
-			"WeChat Pay's timestamp minus this host's clock, at the last authentic callback."},
-		{CallbackLast, kindGauge, "s", []string{LabelMerchant},
-			"Unix time of the merchant's latest callback; absent when there was none."},
-		{TelemetryDropped, kindCounter, "{item}", []string{LabelSignal},
-			"Spans, log records and stderr lines that were lost because a queue was full or an export failed."},
+		{
+			KeyExpiry, kindGauge, "s",
+			[]string{LabelMerchant, LabelKeyKind},
+			"Unix time at which the last key of this kind expires; absent when one of them has no end.",
+		},
+		{
+			KeyUsed, kindGauge, "s",
+			[]string{LabelMerchant, LabelKeyKind},
+			"Unix time at which a key of this kind last verified or opened a callback; absent when never.",
+		},
+		{
+			ClockSkew, kindGauge, "s",
+			[]string{LabelMerchant},
+			"WeChat Pay's timestamp minus this host's clock, at the last authentic callback.",
+		},
+		{
+			CallbackLast, kindGauge, "s",
+			[]string{LabelMerchant},
+			"Unix time of the merchant's latest callback; absent when there was none.",
+		},
+		{
+			TelemetryDropped, kindCounter, "{item}",
+			[]string{LabelSignal},
+			"Spans, log records and stderr lines that were lost because a queue was full or an export failed.",
+		},
 	}
 }
 

@@ -118,13 +118,13 @@ func outputs(t *testing.T, w *watched) map[string]string {
 	for _, s := range w.spans.Ended() {
 		fmt.Fprintln(&spans, s.Name(), s.Status(), s.Events(), s.Links())
 		for _, kv := range s.Attributes() {
-			fmt.Fprintln(&spans, kv.Key, kv.Value.Emit())
+			fmt.Fprintln(&spans, kv.Key, kv.Value.String())
 		}
 	}
 	for _, r := range w.logs.all() {
-		fmt.Fprintln(&records, r.EventName(), r.Body().Emit())
+		fmt.Fprintln(&records, r.EventName(), r.Body().String())
 		r.WalkAttributes(func(kv attribute.KeyValue) bool {
-			fmt.Fprintln(&records, kv.Key, kv.Value.Emit())
+			fmt.Fprintln(&records, kv.Key, kv.Value.String())
 			return true
 		})
 	}

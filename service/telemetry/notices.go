@@ -77,7 +77,7 @@ func (n *notices) warn(text string, args ...any) {
 	if left := n.left.Swap(0); left > 0 {
 		args = append(args, FieldSuppressed, left)
 	}
-	n.out.WarnContext(context.Background(), text, args...)
+	n.out.WarnContext(context.Background(), text, args...) //nolint:sloglint // every caller passes a constant, but for the SDK's own
 }
 
 // atLeast drops records below a level.
@@ -93,6 +93,7 @@ func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
 func (h atLeast) WithAttrs(a []slog.Attr) slog.Handler {
 	return atLeast{h.Handler.WithAttrs(a), h.level}
 }
+
 func (h atLeast) WithGroup(name string) slog.Handler {
 	return atLeast{h.Handler.WithGroup(name), h.level}
 }

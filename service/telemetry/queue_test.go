@@ -102,6 +102,8 @@ func TestNoOutputs(t *testing.T) {
 
 // TestFaultsAreTold: the SDK's errors reach stderr, a few at once and then at
 // a slow rate. Not parallel: OpenTelemetry's error handler is global.
+//
+//nolint:paralleltest // see above
 func TestFaultsAreTold(t *testing.T) {
 	w := start(t, telemetry.Options{})
 	for range 1000 {

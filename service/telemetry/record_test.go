@@ -91,7 +91,7 @@ func sameOverOTLP(t *testing.T, w *watched) {
 	}
 	got := map[string]string{}
 	record.WalkAttributes(func(kv attribute.KeyValue) bool {
-		got[string(kv.Key)] = kv.Value.Emit()
+		got[string(kv.Key)] = kv.Value.String()
 		return true
 	})
 	for key, v := range line {

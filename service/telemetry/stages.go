@@ -83,8 +83,8 @@ type step struct {
 }
 
 func (t *Telemetry) begin(ctx context.Context, span, stage string) (context.Context, *step) {
-	ctx, s := t.tracer.Start(ctx, span)
-	return ctx, &step{t: t, stage: stage, span: s, began: time.Now()}
+	ctx, s := t.tracer.Start(ctx, span)                               //nolint:spancheck // ended by step.end
+	return ctx, &step{t: t, stage: stage, span: s, began: time.Now()} //nolint:spancheck // as above
 }
 
 // returned notes how the stage ended; without it, end takes it for a panic.

@@ -78,7 +78,7 @@ func named(t *testing.T, spans []sdktrace.ReadOnlySpan, name string) sdktrace.Re
 func attr(s sdktrace.ReadOnlySpan, key string) string {
 	for _, kv := range s.Attributes() {
 		if kv.Key == attribute.Key(key) {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
@@ -268,7 +268,7 @@ func TestHostileRequests(t *testing.T) {
 	}
 	for _, s := range w.spans.Ended() {
 		for _, kv := range s.Attributes() {
-			if text := kv.Value.Emit(); len(text) > 300 || strings.ToValidUTF8(text, "") != text {
+			if text := kv.Value.String(); len(text) > 300 || strings.ToValidUTF8(text, "") != text {
 				t.Fatalf("span attribute %s holds %q", kv.Key, text)
 			}
 		}

@@ -94,7 +94,7 @@ func (f *Faults) Open(name, dsn string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	return sql.OpenDB(connector{dsn: dsn, under: db.Driver(), faults: f}), nil
 }
 
