@@ -5,17 +5,17 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # One folder and one clock for a whole run, however many scripts take part.
-if [[ -z ${WXNOTIFY_RUN:-} ]]; then
-	WXNOTIFY_RUN=$(mktemp -d)
-	WXNOTIFY_BEGAN=$EPOCHSECONDS
-	export WXNOTIFY_RUN WXNOTIFY_BEGAN
-	trap 'rm -rf "$WXNOTIFY_RUN"' EXIT
+if [[ -z ${CHECKS_RUN:-} ]]; then
+	CHECKS_RUN=$(mktemp -d)
+	CHECKS_BEGAN=$EPOCHSECONDS
+	export CHECKS_RUN CHECKS_BEGAN
+	trap 'rm -rf "$CHECKS_RUN"' EXIT
 fi
-touch "$WXNOTIFY_RUN/counts" "$WXNOTIFY_RUN/not-run" "$WXNOTIFY_RUN/failed"
+touch "$CHECKS_RUN/counts" "$CHECKS_RUN/not-run" "$CHECKS_RUN/failed"
 
 in_ci() { [[ ${CI:-} == true ]]; }
 
-section() { printf '\n== %4ds  %s\n' $((EPOCHSECONDS - WXNOTIFY_BEGAN)) "$*"; }
+section() { printf '\n== %4ds  %s\n' $((EPOCHSECONDS - CHECKS_BEGAN)) "$*"; }
 
 # step NAME COMMAND… runs a command under a heading. A failure is remembered and
 # the next step runs all the same: one run shows everything that is wrong.
@@ -32,14 +32,14 @@ step() {
 	set -e
 	if ((status != 0)); then
 		echo "FAILED: $name (exit $status)"
-		echo "$name" >>"$WXNOTIFY_RUN/failed"
+		echo "$name" >>"$CHECKS_RUN/failed"
 	fi
 }
 
 # needs TIER says once what a tier wants from this machine, and what is here.
 needs() {
-	[[ ! -e $WXNOTIFY_RUN/told-$1 ]] || return 0
-	touch "$WXNOTIFY_RUN/told-$1"
+	[[ ! -e $CHECKS_RUN/told-$1 ]] || return 0
+	touch "$CHECKS_RUN/told-$1"
 	echo "the $1 tier needs:"
 	case $1 in
 	quick)
@@ -63,7 +63,7 @@ here() { if command -v "$1" >/dev/null; then echo "here"; else echo "not here"; 
 # not_run WHAT WHY says loudly that a check did not happen.
 not_run() {
 	echo "NOT RUN: $1: $2"
-	echo "$1: $2" >>"$WXNOTIFY_RUN/not-run"
+	echo "$1: $2" >>"$CHECKS_RUN/not-run"
 }
 
 # need COMMAND PACKAGE… makes sure of a command, by Debian's packages if it must.
@@ -72,8 +72,8 @@ need() {
 	command -v apt-get >/dev/null && ((EUID == 0)) || return 1
 	shift
 	echo "installing $*"
-	{ apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$WXNOTIFY_RUN/apt.log" 2>&1 ||
-		{ tail -n 5 "$WXNOTIFY_RUN/apt.log" && return 1; }
+	{ apt-get update && apt-get install -y --no-install-recommends "$@"; } >"$CHECKS_RUN/apt.log" 2>&1 ||
+		{ tail -n 5 "$CHECKS_RUN/apt.log" && return 1; }
 }
 
 # tests NAME ARGS… is `go test ARGS` with its results counted under NAME. In CI a
@@ -82,14 +82,14 @@ tests() {
 	local name=$1 status=0 runner total failed skipped
 	shift
 	runner=$(.ci/tool gotestsum)
-	rm -f "$WXNOTIFY_RUN/result" # a runner that dies leaves no counts, not the last ones
+	rm -f "$CHECKS_RUN/result" # a runner that dies leaves no counts, not the last ones
 	# $TESTS_… are gotestsum's, not ours: they are expanded when it is done.
 	# shellcheck disable=SC2016
-	RESULT=$WXNOTIFY_RUN/result "$runner" --format pkgname \
+	RESULT=$CHECKS_RUN/result "$runner" --format pkgname \
 		--post-run-command 'bash -c "echo $TESTS_TOTAL $TESTS_FAILED $TESTS_SKIPPED >$RESULT"' \
 		-- "$@" || status=$?
-	read -r total failed skipped <"$WXNOTIFY_RUN/result"
-	echo "$((total - failed - skipped)) $failed $skipped" >>"$WXNOTIFY_RUN/counts"
+	read -r total failed skipped <"$CHECKS_RUN/result"
+	echo "$((total - failed - skipped)) $failed $skipped" >>"$CHECKS_RUN/counts"
 	echo "$name: $((total - failed - skipped)) passed, $failed failed, $skipped skipped"
 	if in_ci && ((skipped > 0)); then
 		echo "skipped tests fail the run in CI"
@@ -103,8 +103,8 @@ tests() {
 verdict() {
 	local name
 	section "verdict"
-	while read -r name; do echo "failed:  $name"; done <"$WXNOTIFY_RUN/failed"
-	while read -r name; do echo "not run: $name"; done <"$WXNOTIFY_RUN/not-run"
-	awk '{p += $1; f += $2; s += $3} END {printf "%d passed, %d failed, %d skipped\n", p, f, s}' "$WXNOTIFY_RUN/counts"
-	[[ ! -s $WXNOTIFY_RUN/failed ]]
+	while read -r name; do echo "failed:  $name"; done <"$CHECKS_RUN/failed"
+	while read -r name; do echo "not run: $name"; done <"$CHECKS_RUN/not-run"
+	awk '{p += $1; f += $2; s += $3} END {printf "%d passed, %d failed, %d skipped\n", p, f, s}' "$CHECKS_RUN/counts"
+	[[ ! -s $CHECKS_RUN/failed ]]
 }

@@ -73,6 +73,8 @@ func TestEnvironmentWins(t *testing.T) {
 		"WXNOTIFY_MERCHANTS__SECOND__KEYS__1__FILE=/k/1.pem",
 		"WXNOTIFY_MERCHANTS__SECOND__APIV3_KEYS__0__ENV=SECOND_KEY",
 		"HOME=/root",
+		"WXNOTIFY_SERVICE_HOST=10.0.0.7", "WXNOTIFY_SERVICE_PORT_HTTP=8080", // Kubernetes sets these
+		"WXNOTIFY_PORT=tcp://10.0.0.7:8080", "WXNOTIFY_PRIVATE_PORT_9090_TCP_ADDR=10.0.0.8",
 	})
 	if err != nil {
 		t.Fatal(err)

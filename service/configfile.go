@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,11 @@ const envPrefix = "WXNOTIFY_"
 // configVariable names the configuration file; it is no setting itself.
 const configVariable = envPrefix + "CONFIG"
 
+// serviceLink matches the variables that Kubernetes sets in every pod for a
+// Service whose name begins with wxnotify. They are nobody's settings.
+// Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+var serviceLink = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT$|_PORT_\d+_`)
+
 // loadConfig reads the configuration: defaults, then the file if path is not
 // empty, then environ (as of [os.Environ]). Every problem is reported at once.
 func loadConfig(path string, environ []string) (Config, error) {
@@ -40,7 +46,7 @@ func loadConfig(path string, environ []string) (Config, error) {
 		Prefix:      envPrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, value string) (string, any) {
-			if name == configVariable {
+			if name == configVariable || serviceLink.MatchString(name) {
 				return "", nil
 			}
 			return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "__", ".")), value
