@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"wxnotify/service/simulator/wechat"
 )
 
 // invoke runs the program as from a shell.
@@ -83,7 +86,14 @@ func TestCheck(t *testing.T) {
 		}
 	}
 
-	// The most common mistake: the merchant's own key in the platform's place.
+	// A database with a payment that is outstanding, beside the running service.
+	w := newWorld(t, nil)
+	w.post(t, w.wechat.Message(wechat.Payment, wechat.NewOrder(100)).Sign(wechat.Stale, time.Now()))
+	code, out, _ = invoke(t.Context(), "check", "--config", writeConfig(t, w.config))
+	if code != exitOK || !strings.Contains(out, "1 notifications are outstanding") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+
 	if err := os.WriteFile(cfg.Merchants["shop"].APIv3Keys[0].File, []byte("31 characters, one is missing..\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
