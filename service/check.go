@@ -49,7 +49,7 @@ var errUnwell = errors.New("check found problems; mend what is marked fail")
 func (k checkCommand) Run(ctx context.Context, c *commands, t terminal) error {
 	cfg, err := loadConfig(c.Config, os.Environ())
 	if err != nil {
-		return usageError{err}
+		return configError{err}
 	}
 	var d doctor
 	d.ok("configuration %s is complete", cfg.source())

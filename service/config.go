@@ -140,7 +140,7 @@ func (p *problems) join() error {
 var errNoMerchant = problem{"merchants", "no merchant is configured", "add one (see service/wxnotify.example.yaml)"}
 
 // validate checks everything that can be checked without reading keys.
-func (c Config) validate() error {
+func (c Config) validate() problems {
 	var found problems
 	if c.Listen == "" {
 		found.add("listen", "empty", `write host:port, such as ":8080"`)
@@ -155,8 +155,10 @@ func (c Config) validate() error {
 		found.add("store.retention_days", fmt.Sprintf("%d is too short", c.Store.RetentionDays),
 			fmt.Sprintf("keep at least %d days: the law asks for six months of logs", minRetentionDays))
 	}
-	if c.Spool.Path == "" || filepath.Clean(c.Spool.Path) == filepath.Clean(c.Store.Path) {
-		found.add("spool.path", "empty or the same as store.path", "name a file of its own, best on another disk")
+	// SQLite keeps files of its own beside the database.
+	own, isOwn := strings.CutPrefix(filepath.Clean(c.Spool.Path), filepath.Clean(c.Store.Path))
+	if c.Spool.Path == "" || isOwn && slices.Contains([]string{"", "-wal", "-shm", "-journal"}, own) {
+		found.add("spool.path", "empty or one of the database's own files", "name a file of its own, best on another disk")
 	}
 	if c.Spool.Size < 1<<20 {
 		found.add("spool.size", "too small to bridge an outage", "write at least 1MiB; 64MiB is the default")
@@ -174,7 +176,7 @@ func (c Config) validate() error {
 	for _, name := range c.merchantNames() {
 		c.Merchants[name].validate(&found, "merchants."+name, name)
 	}
-	return found.join()
+	return found
 }
 
 func (m Merchant) validate(found *problems, field, name string) {

@@ -79,19 +79,34 @@ func decode(raw map[string]any) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	unreadable := d.Decode(raw)
-	if unreadable != nil {
-		found = append(found, decodeProblems(unreadable)...)
+	if err := d.Decode(raw); err != nil {
+		found = append(found, decodeProblems(err)...)
 	}
+	unreadable := slices.Clone(found)
 	slices.Sort(meta.Unused)
 	for _, key := range meta.Unused {
 		found.add(dotted(key), "unknown setting", "check the spelling against service/wxnotify.example.yaml")
 	}
-	// What could not be read would only be found missing.
-	if err := c.validate(); err != nil && unreadable == nil {
-		found = append(found, err)
+	for _, err := range c.validate() {
+		if !sameSetting(err, unreadable) { // what could not be read would only be found missing
+			found = append(found, err)
+		}
 	}
 	return c, found.join()
+}
+
+// sameSetting reports whether one of the others is about the same part of the
+// settings, such as merchants or spool.
+func sameSetting(err error, others []error) bool {
+	part := func(err error) string {
+		var p problem
+		if !errors.As(err, &p) {
+			return ""
+		}
+		part, _, _ := strings.Cut(p.field, ".")
+		return part
+	}
+	return slices.ContainsFunc(others, func(other error) bool { return part(other) == part(err) })
 }
 
 // dotted writes mapstructure's merchants[shop].keys[0] as the settings are

@@ -64,8 +64,8 @@ var judgements = map[wechat.Nature]callback.Reason{
 // judge says how one sending must be judged; "" is accepted or duplicate.
 func judge(n wechat.Nature, k wechat.Kind) callback.Reason {
 	switch reason, spoiled := judgements[n]; {
-	case n == wechat.Nature(wechat.Forged) && k == wechat.RefundV2:
-		return callback.ReasonDecryptFailed // it has no signature, only a sealed part
+	case (n == wechat.Nature(wechat.Forged) || n == wechat.Nature(wechat.Malformed)) && k == wechat.RefundV2:
+		return callback.ReasonDecryptFailed // no signature: what does not open into XML cannot be proven
 	case spoiled:
 		return reason
 	case k == wechat.Unclassifiable:
@@ -231,15 +231,13 @@ func (b *books) print(w io.Writer) {
 	}
 	row("lost", float64(len(b.lost)), 0, fmt.Sprintf("%d acknowledged messages looked up in the database", b.checked))
 	row("paid, and order still open", float64(len(b.unpaid)), 0, fmt.Sprintf("%d orders looked up by the merchants", b.orders))
-	if b.report.GivenUp > 0 {
-		fmt.Fprintf(w, "given up by WeChat Pay: %d\n", b.report.GivenUp)
-	}
+	row("given up by WeChat Pay", float64(b.report.GivenUp), 0, "never acknowledged, and never sent again")
 	for _, line := range b.report.Unexpected() {
-		fmt.Fprintf(w, "unexpected answer: %s %s ×%d: %s\n", line.Kind, line.Nature, line.Count, line.Outcome)
+		fmt.Fprintf(w, "✗ unexpected answer: %s %s ×%d: %s\n", line.Kind, line.Nature, line.Count, line.Outcome)
 	}
 	verdict := "Service and ledger agree: every message was accepted once, none was lost."
 	if !b.agree() {
-		verdict = "Service and ledger DISAGREE: " + strings.Join(append(b.lost, b.unpaid...), " ")
+		verdict = "Service and ledger DISAGREE: see the rows marked ✗ " + strings.Join(append(b.lost, b.unpaid...), " ")
 	}
 	fmt.Fprintf(w, "\n%s\n", verdict)
 }

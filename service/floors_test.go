@@ -68,18 +68,17 @@ func sources(t *testing.T) []source {
 
 // libraries names who may import what. "" is the wiring in service/ itself.
 var libraries = map[string][]string{
-	"go.opentelemetry.io/":         {"telemetry", ""},
-	"github.com/XSAM/otelsql":      {"telemetry"},
-	"github.com/prometheus/":       {"telemetry", ""},
-	"github.com/labstack/echo":     {"web", "audit", "pager", "telemetry", ""},
-	"github.com/jmoiron/sqlx":      {"store"},
-	"modernc.org/sqlite":           {"store"},
-	"database/sql":                 {"store", "telemetry"},
-	"github.com/pressly/goose":     {"store"},
-	"github.com/knadh/koanf":       {""},
-	"github.com/alecthomas/kong":   {""},
-	"github.com/wechatpay-apiv3/":  {}, // tests only: the independent oracle
-	"github.com/fsnotify/fsnotify": {""},
+	"go.opentelemetry.io/":        {"telemetry", ""},
+	"github.com/XSAM/otelsql":     {"telemetry"},
+	"github.com/prometheus/":      {"telemetry", ""},
+	"github.com/labstack/echo":    {"web", "audit", "pager", "telemetry", ""},
+	"github.com/jmoiron/sqlx":     {"store"},
+	"modernc.org/sqlite":          {"store"},
+	"database/sql":                {"store", "telemetry"},
+	"github.com/pressly/goose":    {"store"},
+	"github.com/knadh/koanf":      {""},
+	"github.com/alecthomas/kong":  {""},
+	"github.com/wechatpay-apiv3/": {}, // tests only: the independent oracle
 }
 
 // TestFloors guards the architecture: everybody may import callback, no room

@@ -28,6 +28,8 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A reader of our records that goes away costs records, never callbacks.
+	signal.Ignore(syscall.SIGPIPE)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr}))
@@ -83,19 +85,28 @@ func run(ctx context.Context, args []string, t terminal) int {
 	return report(t, parsed.Run(parsed.Model.Target.Addr().Interface()))
 }
 
-// usageError is a mistake in the command line or the configuration.
+// usageError is a mistake in the command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// configError is a mistake in the configuration: often several at once.
+type configError struct{ error }
+
+func (e configError) Unwrap() error { return e.error }
+
 // report prints an error, if any, and chooses the exit code.
 func report(t terminal, err error) int {
 	var usage usageError
+	var config configError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(t.err, "wxnotify: the configuration cannot be used:\n%s\n", indent(usage.Error()))
+		fmt.Fprintf(t.err, "wxnotify: %v\n", usage)
+		return exitUsage
+	case errors.As(err, &config):
+		fmt.Fprintf(t.err, "wxnotify: the configuration cannot be used:\n%s\n", indent(config.Error()))
 		return exitUsage
 	}
 	fmt.Fprintf(t.err, "wxnotify: %v\n", err)

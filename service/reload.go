@@ -5,68 +5,46 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long to wait after a change before files are read: certificates
-// and keys are often written one after the other.
-const settle = 300 * time.Millisecond
+// lookEvery is how often key files are looked at. Asking is simpler than being
+// told: it works on every file system, with secrets that are swapped by symbolic
+// links, and after an overflow of the kernel's event queue.
+const lookEvery = 2 * time.Second
 
 // watchKeys reloads keys when their files change, and at SIGHUP, until ctx ends.
-// Directories are watched, not files: secret stores replace files by renaming.
 func (s *service) watchKeys(ctx context.Context) {
+	// Never given back: a SIGHUP while the service ends must not kill it.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {
-		defer signal.Stop(hangup)
-		changed := s.changedFiles(ctx)
-		var settled <-chan time.Time
-		known := s.config.fingerprint()
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
+		seen := s.config.fingerprint()
+		settled := seen
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-hangup:
-				known = s.config.fingerprint()
 				s.reload(ctx, "SIGHUP")
-			case <-changed:
-				if settled == nil {
-					settled = time.After(settle)
-				}
-			case <-settled:
-				settled = nil
-				// The folder may hold the database, which changes all the time.
-				if now := s.config.fingerprint(); now != known {
-					known = now
+				settled = s.config.fingerprint()
+			case <-look.C:
+				// Two looks alike: certificate and key are often written one after
+				// the other.
+				now := s.config.fingerprint()
+				if now == seen && now != settled {
 					s.reload(ctx, "a file changed")
+					settled = s.config.fingerprint()
 				}
+				seen = now
 			}
 		}
 	}()
-}
-
-// changedFiles yields an event for each change near the configuration or a key.
-// Where watching does not work, it says so and yields nothing: SIGHUP remains.
-func (s *service) changedFiles(ctx context.Context) <-chan fsnotify.Event {
-	log := s.telemetry.Logger()
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		log.WarnContext(ctx, "key files are not watched; send SIGHUP after a change", "error", err)
-		return nil
-	}
-	context.AfterFunc(ctx, func() { _ = watcher.Close() })
-	for _, dir := range s.config.keyDirectories() {
-		if err := watcher.Add(dir); err != nil {
-			log.WarnContext(ctx, "a key directory is not watched; send SIGHUP after a change", "directory", dir, "error", err)
-		}
-	}
-	return watcher.Events
 }
 
 // reload reads configuration and keys again and swaps the keys in, all or none:
@@ -94,7 +72,11 @@ func (s *service) replaceKeys(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	return s.opener.Replace(merchants)
+	if err := s.opener.Replace(merchants); err != nil {
+		return err
+	}
+	s.config.Merchants = cfg.Merchants // from now on, their files are the ones to look at
+	return nil
 }
 
 // keyFiles lists the configuration file and every file it points at.
@@ -110,16 +92,6 @@ func (c Config) keyFiles() []string {
 	}
 	slices.Sort(files)
 	return slices.DeleteFunc(slices.Compact(files), func(f string) bool { return f == "" })
-}
-
-// keyDirectories lists where those files lie.
-func (c Config) keyDirectories() []string {
-	var dirs []string
-	for _, f := range c.keyFiles() {
-		dirs = append(dirs, filepath.Dir(f))
-	}
-	slices.Sort(dirs)
-	return slices.Compact(dirs)
 }
 
 // fingerprint changes when one of the files does.

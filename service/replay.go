@@ -67,18 +67,18 @@ func verdictNow(ctx context.Context, opener *wechatpay.Opener, s callback.Stored
 func openArchive(ctx context.Context, config string) (*store.DB, *wechatpay.Opener, error) {
 	cfg, err := loadConfig(config, os.Environ())
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, configError{err}
 	}
 	merchants, err := cfg.merchants()
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, configError{err}
 	}
 	opener, err := wechatpay.New(merchants)
 	if err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, configError{err}
 	}
 	if _, err := os.Stat(cfg.Store.Path); err != nil {
-		return nil, nil, usageError{problem{"store.path", plainFileError(err), "run this where the service runs, with its configuration"}}
+		return nil, nil, configError{problem{"store.path", plainFileError(err), "run this where the service runs, with its configuration"}}
 	}
 	db, err := store.Open(ctx, store.Options{Path: cfg.Store.Path, OrdersRequired: cfg.ordersRequired()})
 	return db, opener, err

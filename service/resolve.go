@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"wxnotify/service/callback"
+	"wxnotify/service/store"
 )
 
 type resolveCommand struct {
@@ -39,7 +40,12 @@ func (r resolveCommand) Run(ctx context.Context, c *commands, t terminal) (err e
 		}
 		return listOutstanding(t, outstanding, time.Now())
 	}
-	if err := db.Resolve(ctx, r.ID, r.Accept, r.Reason, r.decider()); err != nil {
+	switch err := db.Resolve(ctx, r.ID, r.Accept, r.Reason, r.decider()); {
+	case errors.Is(err, callback.ErrNotFound), errors.Is(err, store.ErrResolved):
+		return fmt.Errorf("nothing is outstanding under %q; list what is with: wxnotify resolve", r.ID)
+	case errors.Is(err, store.ErrAmbiguous):
+		return fmt.Errorf("several merchants have a notification %q; name one as MERCHANT/%s", r.ID, r.ID)
+	case err != nil:
 		return err
 	}
 	decision := "rejected: nothing was booked"
@@ -60,6 +66,14 @@ func (r resolveCommand) decider() string {
 	return "unknown"
 }
 
+// atStake is the money that is missing: of a refund, what it returns.
+func atStake(o callback.Outstanding) callback.Money {
+	if o.Refunded.Currency != "" {
+		return o.Refunded
+	}
+	return o.Amount
+}
+
 func listOutstanding(t terminal, all []callback.Outstanding, now time.Time) error {
 	if len(all) == 0 {
 		fmt.Fprintln(t.out, "Nothing is outstanding (没有未入账的通知).")
@@ -74,7 +88,7 @@ func listOutstanding(t terminal, all []callback.Outstanding, now time.Time) erro
 		} else if o.Reason.Quarantined() {
 			again = "no: it was acknowledged; decide with --accept or --reject"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.ID, o.Merchant, o.Reason, o.Amount, o.OutTradeNo,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.ID, o.Merchant, o.Reason, atStake(o), o.OutTradeNo,
 			now.Sub(o.First).Round(time.Second), o.Arrivals, again)
 	}
 	return w.Flush()

@@ -27,7 +27,7 @@ func (serveCommand) Run(ctx context.Context, c *commands, t terminal) error {
 		fmt.Fprint(t.err, firstSteps)
 	}
 	if err != nil {
-		return usageError{err}
+		return configError{err}
 	}
 	s, err := start(ctx, cfg, telemetry.Options{Stderr: t.err})
 	if err != nil {
@@ -59,11 +59,11 @@ type service struct {
 func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *service, err error) {
 	merchants, err := cfg.merchants()
 	if err != nil {
-		return nil, usageError{err}
+		return nil, configError{err}
 	}
 	token, err := cfg.Private.Token.read("private.token")
 	if err != nil {
-		return nil, usageError{err}
+		return nil, configError{err}
 	}
 	background, ended := context.WithCancel(context.WithoutCancel(ctx))
 	s := &service{config: cfg, stopping: make(chan struct{}), ended: ended}
@@ -74,7 +74,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	}()
 
 	if s.opener, err = wechatpay.New(merchants); err != nil {
-		return nil, usageError{err}
+		return nil, configError{err}
 	}
 	watching.Merchants, watching.Version = cfg.merchantNames(), version()
 	watching.Level = cfg.Log.slogLevel()
@@ -93,7 +93,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		InFlight:       door.callbacks,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("store: %w", err)
+		return nil, fmt.Errorf("%w\n  store.path is %s, spool.path is %s: `wxnotify check` looks into both", err, cfg.Store.Path, cfg.Spool.Path)
 	}
 	intake := &callback.Intake{
 		Opener:   s.telemetry.Opener(s.opener),
@@ -102,6 +102,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	}
 	s.telemetry.Watch(background, s.store, s.opener)
 	go s.purge(background)
+	go s.watchStore(background)
 
 	public := web.NewPublic(web.PublicOptions{
 		Accept:         door.count(s.telemetry.Accept(intake)),
@@ -179,52 +180,16 @@ func (s *service) stop() error {
 	}
 	if s.telemetry != nil {
 		s.telemetry.Logger().Info("wxnotify has stopped")
-		within(flushTimeout, "flushing telemetry", s.telemetry.Shutdown)
+		// What a collector that is down did not get is told on stderr already; it
+		// is no reason to call the stop a failure.
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		_ = s.telemetry.Shutdown(ctx)
+		cancel()
 	}
 	if s.private != nil {
 		within(privateTimeout, "closing the private door", s.private.Close)
 	}
 	return errors.Join(errs...)
-}
-
-// ready answers /readyz.
-func (s *service) ready(ctx context.Context) web.Readiness {
-	h := s.store.Health(ctx)
-	r := web.Readiness{Ready: h.Recordable, Degraded: map[string]string{}}
-	if h.Database != nil {
-		r.Degraded["database"] = "unavailable: callbacks are answered 503 and kept in the spool"
-	}
-	if h.Spool != nil {
-		r.Degraded["spool"] = "unavailable: callbacks cannot be kept while the database is down"
-	}
-	select {
-	case <-s.stopping:
-		r.Ready, r.Degraded["service"] = false, "stopping"
-	default:
-	}
-	return r
-}
-
-// purge deletes what is older than the retention, once an hour.
-func (s *service) purge(ctx context.Context) {
-	hourly := time.NewTicker(time.Hour)
-	defer hourly.Stop()
-	for {
-		deleted, err := s.store.Purge(ctx, time.Now().AddDate(0, 0, -s.config.Store.RetentionDays))
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			s.telemetry.Logger().WarnContext(ctx, "retention: old callbacks were not deleted; trying again in an hour", "error", err)
-		case deleted > 0:
-			s.telemetry.Logger().InfoContext(ctx, "retention: old callbacks deleted", "rows", deleted, "older_than_days", s.config.Store.RetentionDays)
-		}
-		select {
-		case <-hourly.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // firstSteps is what somebody sees who starts the service without a configuration.

@@ -235,7 +235,7 @@ func (o simulateOutage) Run(ctx context.Context, t terminal) (err error) {
 		},
 	})
 	show("")
-	if err != nil {
+	if err != nil && !errors.Is(err, context.Canceled) { // after Ctrl-C, what has been seen so far
 		return err
 	}
 	if _, err := report.WriteTo(t.out); err != nil {

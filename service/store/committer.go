@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"wxnotify/service/callback"
@@ -94,7 +96,7 @@ func (d *DB) commit(batch []*job) {
 	clear(d.poison)
 	end(err)
 	if err != nil {
-		failure := callback.Refuse(callback.ReasonStoreUnavailable, "the database did not confirm the commit").Because(err)
+		failure := callback.Refuse(callback.ReasonStoreUnavailable, "the database did not confirm the commit: "+d.explain(err)).Because(err)
 		for _, j := range live {
 			j.done <- result{failure: failure}
 		}
@@ -103,6 +105,19 @@ func (d *DB) commit(batch []*job) {
 	for i, j := range live {
 		j.done <- verdicts[i].result(trace)
 	}
+}
+
+// explain says what is wrong with the database, in words fit for a record.
+func (d *DB) explain(err error) string {
+	switch text := d.dialect.explain(err); {
+	case errors.Is(err, errMoved):
+		return strings.TrimPrefix(errMoved.Error(), "store: ")
+	case text != "":
+		return text
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it took too long"
+	}
+	return "it cannot be reached"
 }
 
 // result is where a verdict becomes a receipt: after the commit, nowhere else.

@@ -84,7 +84,8 @@ func (d *DB) open(ctx context.Context) (err error) {
 		return fmt.Errorf("store: opening the database for reading: %w", err)
 	}
 	d.reader = sqlx.NewDb(reader, d.dialect.binds)
-	d.reader.SetMaxOpenConns(4)
+	d.reader.SetMaxOpenConns(readers)
+	d.reader.SetMaxIdleConns(readers)
 	d.reader.SetConnMaxIdleTime(time.Minute)
 	if d.spool, err = openSpool(d.opts.SpoolPath, d.opts.SpoolSize); err != nil {
 		return err
@@ -103,9 +104,13 @@ WHERE seq > (SELECT max(seq) FROM callbacks) - 1000`); err != nil {
 	return nil
 }
 
+// readers is how many connections read beside the writer.
+const readers = 4
+
 // writer is the one connection that writes, and its statements.
 type writer struct {
 	pool *sqlx.DB
+	home files
 	st   *statements
 	raw  driver.Conn // the one connection, below database/sql
 }
@@ -118,7 +123,7 @@ func (d *DB) connect(ctx context.Context) (*writer, error) {
 		if err != nil {
 			return fmt.Errorf("store: opening the database: %w", err)
 		}
-		w = &writer{pool: sqlx.NewDb(pool, d.dialect.binds)}
+		w = &writer{pool: sqlx.NewDb(pool, d.dialect.binds), home: files{}}
 		pool.SetMaxOpenConns(1)
 		if err := d.dialect.guard(ctx, w.pool); err != nil {
 			return err
@@ -126,7 +131,10 @@ func (d *DB) connect(ctx context.Context) (*writer, error) {
 		if w.st, err = prepare(ctx, w.pool); err != nil {
 			return fmt.Errorf("store: preparing the statements: %w", err)
 		}
-		return w.reach(ctx)
+		for _, path := range d.dialect.files(d.opts.Path) {
+			w.home[path] = nil
+		}
+		return errors.Join(w.reach(ctx), w.home.inPlace())
 	})
 	if err != nil {
 		w.close()

@@ -20,11 +20,15 @@ type dialect struct {
 	// writer and reader make the data source names. The writer has one
 	// connection, whose transactions take the write lock when they begin.
 	writer, reader func(path string) string
+	// files lists what lies on this machine's disk while the database is open.
+	files func(path string) []string
 	// guard reads back that a commit is durable, and refuses otherwise.
 	guard func(ctx context.Context, db *sqlx.DB) error
 	// rejects reports whether the engine refused the data: another row may
 	// pass. Anything else is the connection's, the disk's or the server's fault.
 	rejects func(error) bool
+	// explain says what was wrong with the engine, in words that hold no data.
+	explain func(error) string
 	// patient statements end by themselves, so they need not watch a context:
 	// with SQLite that would cost a goroutine each, and stop no wait for the disk.
 	patient bool

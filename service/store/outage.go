@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -23,7 +26,11 @@ const (
 // failed begins or prolongs the outage. The connection is not used again: what
 // it still holds is unknown.
 func (d *DB) failed(err error) {
-	d.writer.close()
+	if errors.Is(err, errMoved) {
+		d.letGo()
+	} else {
+		d.writer.close()
+	}
 	d.writer = nil
 	if d.outage.cause != nil {
 		d.outage.pause = min(max(2*d.outage.pause, retryFirst), retryLast)
@@ -48,6 +55,13 @@ func (d *DB) reconnect(ctx context.Context) error {
 	}
 	if time.Now().Before(d.outage.retry) {
 		return fmt.Errorf("store: waiting to try again after: %w", d.outage.cause)
+	}
+	// Opening would make a new, empty database: a merchant's whole past, gone.
+	for _, path := range d.dialect.files(d.opts.Path)[:1] {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			d.failed(fmt.Errorf("%w: %s is gone", errMoved, filepath.Base(path)))
+			return d.outage.cause
+		}
 	}
 	w, err := d.connect(ctx)
 	if err != nil {

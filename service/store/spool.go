@@ -69,8 +69,16 @@ func (s *spool) prepare(path string) error {
 	for {
 		payload, generation, err := readFrame(s.file, s.end, s.size, s.generation, s.number)
 		if errors.Is(err, errNoFrame) {
-			s.durable = s.end
-			return nil
+			on, generation, err := resync(s.file, spoolMark{s.end, s.number}, s.size, s.generation)
+			if errors.Is(err, errNoFrame) {
+				s.durable = s.end
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			s.generation, s.end, s.number = generation, on.offset, on.number
+			continue
 		}
 		if err != nil {
 			return err

@@ -57,16 +57,19 @@ func TestSpoolDamage(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage func(b []byte) []byte
 		want   int
+		lost   int64 // entries that were there and cannot be read: told, not hidden
 	}{
-		"none":                     {func(b []byte) []byte { return b }, 5},
-		"cut at the last byte":     {func(b []byte) []byte { return b[:used-1] }, 4},
-		"cut in a header":          {func(b []byte) []byte { return b[:ends[3]+10] }, 4},
-		"cut to nothing":           {func([]byte) []byte { return nil }, 0},
-		"torn: half of it zeros":   {func(b []byte) []byte { clear(b[used-100 : used]); return b }, 4},
-		"a flipped bit":            {func(b []byte) []byte { b[ends[1]+40] ^= 1; return b }, 2},
-		"an absurd length":         {func(b []byte) []byte { b[ends[2]+4] = 0xff; return b }, 3},
-		"a frame of another run":   {func(b []byte) []byte { copy(b[ends[3]:], store.Frame(42, 4, []byte("{}"))); return b }, 4},
-		"an entry that is no JSON": {func([]byte) []byte { return store.Frame(42, 0, []byte("junk")) }, 0},
+		"none":                     {func(b []byte) []byte { return b }, 5, 0},
+		"cut at the last byte":     {func(b []byte) []byte { return b[:used-1] }, 4, 0},
+		"cut in a header":          {func(b []byte) []byte { return b[:ends[3]+10] }, 4, 0},
+		"cut to nothing":           {func([]byte) []byte { return nil }, 0, 0},
+		"torn: half of it zeros":   {func(b []byte) []byte { clear(b[used-100 : used]); return b }, 4, 0},
+		"a flipped bit":            {func(b []byte) []byte { b[ends[1]+40] ^= 1; return b }, 4, 1},
+		"the first header":         {func(b []byte) []byte { b[2] ^= 1; return b }, 4, 1},
+		"two in a row":             {func(b []byte) []byte { clear(b[ends[0]:ends[2]]); return b }, 3, 2},
+		"an absurd length":         {func(b []byte) []byte { b[ends[2]+4] = 0xff; return b }, 4, 1},
+		"a frame of another run":   {func(b []byte) []byte { copy(b[ends[3]:], store.Frame(42, 4, []byte("{}"))); return b }, 4, 0},
+		"an entry that is no JSON": {func([]byte) []byte { return store.Frame(42, 0, []byte("junk")) }, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,8 +82,8 @@ func TestSpoolDamage(t *testing.T) {
 			if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != c.want {
 				t.Errorf("%d imported, want %d", n, c.want)
 			}
-			if h := db.Health(t.Context()); h.SpoolUsed != 0 || h.Spool != nil {
-				t.Errorf("health %+v", h)
+			if h := db.Health(t.Context()); h.SpoolUsed != 0 || h.Spool != nil || h.Lost != c.lost {
+				t.Errorf("health %+v, want %d lost", h, c.lost)
 			}
 		})
 	}

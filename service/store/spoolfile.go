@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -47,31 +49,69 @@ var errNoFrame = errors.New("store: no further frame")
 // readFrame reads the frame at offset. The first frame of a run tells its
 // generation: for it, pass number 0 and any generation.
 func readFrame(r io.ReaderAt, offset, size int64, generation uint64, number uint32) (payload []byte, gen uint64, err error) {
+	payload, gen, found, err := parseFrame(r, offset, size)
+	if err == nil && (found != number || number > 0 && gen != generation) {
+		err = errNoFrame
+	}
+	return payload, gen, err
+}
+
+// parseFrame reads whatever frame is at offset.
+func parseFrame(r io.ReaderAt, offset, size int64) (payload []byte, generation uint64, number uint32, err error) {
 	var h [frameHeader]byte
 	if offset+frameHeader > size {
-		return nil, 0, errNoFrame
+		return nil, 0, 0, errNoFrame
 	}
 	if err := readFull(r, h[:], offset); err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	length := int64(binary.BigEndian.Uint32(h[4:]))
-	gen = binary.BigEndian.Uint64(h[8:])
-	switch {
-	case binary.BigEndian.Uint32(h[0:]) != frameMagic,
-		length > frameMax, offset+frameHeader+length > size,
-		number > 0 && gen != generation,
-		binary.BigEndian.Uint32(h[16:]) != number:
-		return nil, 0, errNoFrame
+	if binary.BigEndian.Uint32(h[0:]) != frameMagic || length > frameMax || offset+frameHeader+length > size {
+		return nil, 0, 0, errNoFrame
 	}
 	payload = make([]byte, length)
 	if err := readFull(r, payload, offset+frameHeader); err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	sum := crc32.Update(crc32.Checksum(h[:20], castagnoli()), castagnoli(), payload)
 	if binary.BigEndian.Uint32(h[20:]) != sum {
-		return nil, 0, errNoFrame
+		return nil, 0, 0, errNoFrame
 	}
-	return payload, gen, nil
+	return payload, binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint32(h[16:]), nil
+}
+
+// resync looks behind damage for where the run goes on: the next sound frame
+// that belongs to it. At the start of the file the generation is not known
+// either, and the first sound frame tells it; but a header of zeros is no
+// damage, it is how a run is ended.
+func resync(r io.ReaderAt, from spoolMark, size int64, generation uint64) (spoolMark, uint64, error) {
+	var h [frameHeader]byte
+	if from.number == 0 {
+		if err := readFull(r, h[:], 0); err != nil || h == ([frameHeader]byte{}) {
+			return from, 0, cmp.Or(err, errNoFrame)
+		}
+	}
+	magic := binary.BigEndian.AppendUint32(nil, frameMagic)
+	window := make([]byte, 1<<20)
+	for at := from.offset + 1; at+frameHeader <= size; {
+		n, err := r.ReadAt(window[:min(int64(len(window)), size-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return from, 0, fmt.Errorf("store: reading the spool: %w", err)
+		}
+		for next := 0; ; next++ {
+			i := bytes.Index(window[next:n], magic)
+			if i < 0 {
+				break
+			}
+			next += i
+			_, gen, number, err := parseFrame(r, at+int64(next), size)
+			if err == nil && (from.number == 0 || gen == generation && number >= from.number) {
+				return spoolMark{offset: at + int64(next), number: number}, gen, nil
+			}
+		}
+		at += max(int64(n-len(magic)+1), 1) // a magic may lie across two windows
+	}
+	return from, 0, errNoFrame
 }
 
 // readFull takes an end of file for the end of the run: the file was cut.

@@ -24,10 +24,17 @@ func (s *spool) batch(limit int) (entries []entry, upTo spoolMark, damaged int, 
 	}
 	for len(entries)+damaged < limit && upTo.offset < end {
 		payload, _, err := readFrame(s.file, upTo.offset, s.size, s.generation, upTo.number)
-		if errors.Is(err, errNoFrame) { // damaged since it was written: the rest of the run is gone
-			damaged += int(s.number - upTo.number)
-			upTo = spoolMark{offset: s.end, number: s.number}
-			break
+		if errors.Is(err, errNoFrame) { // damaged since it was written
+			on, _, err := resync(s.file, upTo, s.end, s.generation)
+			if err != nil && !errors.Is(err, errNoFrame) {
+				return nil, spoolMark{}, 0, err
+			}
+			if err != nil {
+				on = spoolMark{offset: s.end, number: s.number}
+			}
+			damaged += int(on.number - upTo.number)
+			upTo = on
+			continue
 		}
 		if err != nil {
 			return nil, spoolMark{}, 0, err

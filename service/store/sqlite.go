@@ -44,7 +44,9 @@ func sqliteDialect() dialect {
 		reader: func(path string) string {
 			return sqliteDSN(path, nil, "query_only(1)")
 		},
+		files:      func(path string) []string { return []string{path, path + "-wal"} },
 		guard:      sqliteGuard,
+		explain:    sqliteExplain,
 		patient:    true, // no lock is waited for longer than busy_timeout
 		rejects:    sqliteRejects,
 		checkpoint: "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -109,6 +111,19 @@ func olderVersion(v, than string) bool {
 		}
 	}
 	return false
+}
+
+// sqliteExplain gives the result code's own words, such as "database is locked
+// (SQLITE_BUSY)". The error's full text may name columns and values.
+func sqliteExplain(err error) string {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	if text, ok := sqlite.ErrorCodeString[e.Code()]; ok {
+		return text
+	}
+	return sqlite.ErrorCodeString[e.Code()&0xff]
 }
 
 func sqliteRejects(err error) bool {

@@ -26,7 +26,10 @@ func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 		if err := do(w); err != nil {
 			return err
 		}
-		return tx.Commit()
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		return d.writer.home.inPlace()
 	})
 	switch {
 	case err == nil:

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -69,9 +70,16 @@ func NewPublic(o PublicOptions) http.Handler {
 	e.IPExtractor = extractIP(o.TrustedProxies)
 	e.Pre(tidyPath)
 	e.Use(o.Middleware...)
+	e.Any("/*", onlyPost) // echo itself would answer OPTIONS with 204
+	e.Any(CallbackRoute, onlyPost)
 	e.POST(CallbackRoute, d.callback)
 	e.POST("/*", d.callback)
 	return e
+}
+
+func onlyPost(c echo.Context) error {
+	c.Response().Header().Set("Allow", http.MethodPost)
+	return echo.ErrMethodNotAllowed
 }
 
 // newEcho is echo without its banner and with our failure answers.
@@ -194,27 +202,24 @@ func (d *door) read(c echo.Context, env *callback.Envelope) {
 		env.Verdict, env.Read = tooLarge(), time.Now()
 		return
 	}
-	// Unsupported by test recorders; the server's ReadTimeout is the second lock.
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(env.Received.Add(d.deadline))
-	body, _ := readAll(io.LimitReader(r.Body, d.maxBody+1), r.ContentLength)
+	// A fifth of the time is kept for recording what came. Test recorders do not
+	// support deadlines; the server's ReadTimeout is the second lock.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(env.Received.Add(d.deadline * 4 / 5))
+	// Memory is given for what has arrived, not for what is announced: many
+	// connections that announce and send nothing must cost nothing.
+	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 512), usualBody)+bytes.MinRead))
+	_, _ = body.ReadFrom(io.LimitReader(r.Body, d.maxBody+1))
 	env.Read = time.Now()
-	env.Length = max(env.Length, int64(len(body)))
-	if int64(len(body)) > d.maxBody {
+	env.Length = max(env.Length, int64(body.Len()))
+	if int64(body.Len()) > d.maxBody {
 		env.Verdict = tooLarge()
 		return
 	}
-	env.Body = body
+	env.Body = body.Bytes()
 }
 
-// readAll is [io.ReadAll] with the size known beforehand in the usual case.
-func readAll(r io.Reader, size int64) ([]byte, error) {
-	if size <= 0 {
-		return io.ReadAll(r)
-	}
-	body := make([]byte, size)
-	n, err := io.ReadFull(r, body)
-	return body[:n], err
-}
+// usualBody is more than a real callback has, which is 0.6 to 4 KiB.
+const usualBody = 8 << 10
 
 func tooLarge() *callback.Refusal {
 	return callback.Refuse(callback.ReasonTooLarge, "body over the limit")

@@ -165,6 +165,10 @@ func TestPaths(t *testing.T) {
 		{"POST", "/notify/wx", 204, "", true},
 		{"GET", "/wechatpay/shop", 405, "", false},
 		{"GET", "/metrics", 405, "", false},
+		{"OPTIONS", "/wechatpay/shop", 405, "", false},
+		{"OPTIONS", "/", 405, "", false},
+		{"HEAD", "/wechatpay/shop", 405, "", false},
+		{"PUT", "/wechatpay/shop", 405, "", false},
 		{"GET", "/healthz", 405, "", false},
 	}
 	for _, c := range cases {

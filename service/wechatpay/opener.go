@@ -2,6 +2,7 @@ package wechatpay
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -49,6 +50,9 @@ func (o *Opener) Open(_ context.Context, env callback.Envelope) (callback.Notifi
 	}
 	n, refusal := open(env)
 	if refusal != nil {
+		if got := int64(len(env.Body)); got < env.Length {
+			refusal.Detail = fmt.Sprintf("the body broke off after %d of %d bytes; %s", got, env.Length, refusal.Detail)
+		}
 		return callback.Notification{}, refusal
 	}
 	return n, nil

@@ -49,9 +49,13 @@ func (l line) post(ctx context.Context, s Sending, f Fault, v2 bool) Answer {
 	defer cancel()
 	if f == LostAnswer {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			// Cancelling closes the connection: when the answer begins, or soon after
+			// the request. Not at once: it may still be in net/http's own buffer, and
+			// would be lost instead of the answer.
+			GotFirstResponseByte: cancel,
 			WroteRequest: func(wrote httptrace.WroteRequestInfo) {
 				if wrote.Err == nil {
-					cancel() // closes the connection
+					time.AfterFunc(hangUpAfter, cancel)
 				}
 			},
 		})
@@ -101,6 +105,9 @@ func failure(parent, ctx context.Context, err error) Failure {
 	}
 	return Broken
 }
+
+// hangUpAfter is how long after the request a lost answer is given up.
+const hangUpAfter = 50 * time.Millisecond
 
 // dripParts is the number of pieces of a slow body.
 const dripParts = 8
