@@ -42,12 +42,16 @@ func (f *fields) spoil(key string) {
 	}
 }
 
+// maxMinor is ten trillion yuan: no payment, and small enough that the sum of a
+// thousand such amounts still fits an int64.
+const maxMinor = 1e15
+
 func parseMinor(s string) (int64, bool) {
 	if !isDecimal(s) || len(s) > 1 && s[0] == '0' {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
+	return n, err == nil && n <= maxMinor
 }
 
 // isCurrency reports whether s has the form of an ISO 4217 code.
