@@ -324,3 +324,23 @@ func TestAnsweredIsNoted(t *testing.T) {
 		t.Errorf("noted %q", got)
 	}
 }
+
+// TestUnusedConnection opens a connection and sends nothing: a door must not
+// wait for it.
+func TestUnusedConnection(t *testing.T) {
+	t.Parallel()
+	s, err := web.Listen(t.Context(), "127.0.0.1:0", http.NotFoundHandler())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Errorf("waited for a connection that says nothing: %v", err)
+	}
+}

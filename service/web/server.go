@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -17,6 +18,9 @@ type Server struct {
 	listener net.Listener
 	server   *http.Server
 	done     chan error
+
+	mu     sync.Mutex
+	silent map[net.Conn]bool // connections that have not sent a byte
 }
 
 // maxConnections bounds one door: a stalled connection costs memory, and a
@@ -42,8 +46,10 @@ func Listen(ctx context.Context, address string, h http.Handler) (*Server, error
 			// net/http reports strangers' TLS and header junk here, in their words.
 			ErrorLog: log.New(io.Discard, "", 0),
 		},
-		done: make(chan error, 1),
+		done:   make(chan error, 1),
+		silent: map[net.Conn]bool{},
 	}
+	s.server.ConnState = s.track
 	go func() {
 		err := s.server.Serve(netutil.LimitListener(l, maxConnections))
 		if errors.Is(err, http.ErrServerClosed) {
@@ -60,11 +66,34 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Failed yields the error that made the door stop serving, nil after Close.
 func (s *Server) Failed() <-chan error { return s.done }
 
+// silence is how long a closing door waits for the first byte of a connection.
+// Clients open connections that they never use, and net/http alone would wait
+// 5 s for each.
+const silence = 300 * time.Millisecond
+
 // Close stops accepting, lets requests in flight finish until ctx ends, then
 // cuts the rest off: they get no answer, so WeChat Pay sends them again.
 func (s *Server) Close(ctx context.Context) error {
+	hangUp := time.AfterFunc(silence, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.silent {
+			_ = c.Close()
+		}
+	})
+	defer hangUp.Stop()
 	if err := s.server.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.server.Close())
 	}
 	return nil
+}
+
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == http.StateNew {
+		s.silent[c] = true
+	} else {
+		delete(s.silent, c)
+	}
 }
