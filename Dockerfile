@@ -4,7 +4,7 @@
 #
 #   docker run --read-only --cap-drop=ALL --security-opt=no-new-privileges \
 #     -v wxnotify-data:/data -v ./wxnotify.yaml:/etc/wxnotify.yaml:ro \
-#     -e WXNOTIFY_CONFIG=/etc/wxnotify.yaml -p 8080:8080 wxnotify
+#     -v ./keys:/run/secrets:ro -e WXNOTIFY_CONFIG=/etc/wxnotify.yaml -p 8080:8080 wxnotify
 #
 # Put a TLS proxy in front of port 8080. The private door (/metrics, /healthz,
 # /readyz) listens on 127.0.0.1:9090, which in a container nobody reaches: set

@@ -37,4 +37,4 @@ build: ## Static binary in bin/ (RELEASE=1.2.3 names it)
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w $(if $(RELEASE),-X main.release=$(RELEASE))' -o bin/wxnotify ./service
 
 clean: ## Remove what was built here (the tools' cache stays)
-	rm -rf bin coverage
+	rm -rf bin

@@ -3,14 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -21,8 +22,15 @@ import (
 )
 
 type checkCommand struct {
-	Clock string `placeholder:"URL" help:"Compare this host's clock with the Date header of this address, such as https://api.mch.weixin.qq.com."`
+	settings
+	Example bool   `help:"Print the annotated example configuration instead."`
+	Clock   string `placeholder:"URL" help:"Compare this host's clock with the Date header of this address, such as https://api.mch.weixin.qq.com."`
 }
+
+// exampleConfig explains every setting.
+//
+//go:embed wxnotify.example.yaml
+var exampleConfig string
 
 // finding is one line of the doctor's report.
 type finding struct {
@@ -46,13 +54,19 @@ func (d *doctor) fail(text, fix string) { d.findings = append(d.findings, findin
 var errUnwell = errors.New("check found problems; mend what is marked fail")
 
 // Run examines everything that can be examined without taking callbacks in.
-func (k checkCommand) Run(ctx context.Context, c *commands, t terminal) error {
-	cfg, err := loadConfig(c.Config, os.Environ())
+func (k checkCommand) Run(ctx context.Context, t terminal) error {
+	if k.Example {
+		_, err := io.WriteString(t.out, exampleConfig)
+		return err
+	}
+	cfg, err := loadConfig(k.Config, os.Environ())
 	if err != nil {
 		return configError{err}
 	}
 	var d doctor
-	d.ok("configuration %s is complete", cfg.source())
+	d.ok("configuration %s is readable", cfg.source())
+	d.door(ctx, "listen", cfg.Listen)
+	d.door(ctx, "private.listen", cfg.Private.Listen)
 	d.keys(cfg)
 	for _, name := range cfg.merchantNames() {
 		d.notifyURL(name, cfg.Merchants[name].NotifyURL)
@@ -167,28 +181,26 @@ func isPrivateHost(host string) bool {
 	return host == "localhost" || (ip != nil && (ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast()))
 }
 
-// volatile file systems lose what was acknowledged.
-var volatile = map[int64]string{0x01021994: "tmpfs", 0x858458f6: "ramfs", 0x6969: "nfs"}
-
+// disk examines the folder that a file of ours is to lie in.
 func (d *doctor) disk(field, path string, want uint64) {
 	dir := filepath.Dir(path)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		d.fail(fmt.Sprintf("%s: the folder %s does not exist", field, dir), "mkdir -p "+dir)
+		return
+	}
 	probe, err := os.CreateTemp(dir, ".wxnotify-check-*")
 	if err != nil {
-		d.fail(field+": "+plainFileError(err), "make "+dir+" writable for this user")
+		d.fail(fmt.Sprintf("%s: nothing can be written to %s", field, dir), "make it writable for this user")
 		return
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		d.warn(field+": the file system cannot be examined", "check free space by hand")
-		return
-	}
-	free := fs.Bavail * uint64(fs.Bsize)
-	kind, bad := volatile[int64(fs.Type)]
+	free, volatile, err := fileSystem(dir)
 	switch {
-	case bad:
-		d.fail(fmt.Sprintf("%s is on %s", field, kind), "use a local disk: an acknowledged callback must survive a power cut")
+	case err != nil:
+		d.warn(field+": the file system cannot be examined here", "check by hand that it is local and has room")
+	case volatile != "":
+		d.fail(fmt.Sprintf("%s is on %s", field, volatile), "use a local disk: an acknowledged callback must survive a power cut")
 	case free < want:
 		d.warn(fmt.Sprintf("%s: only %s free", field, humanize.IBytes(free)), "make room: "+humanize.IBytes(want)+" or more")
 	default:
@@ -213,16 +225,21 @@ func (d *doctor) database(ctx context.Context, path string) {
 	}
 }
 
+// door tries whether an address can be opened.
+func (d *doctor) door(ctx context.Context, field, address string) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		d.warn(fmt.Sprintf("%s: %s cannot be opened", field, address), "fine if wxnotify itself has it; otherwise stop what listens there, or set another address")
+		return
+	}
+	_ = l.Close()
+	d.ok("%s: %s is free", field, address)
+}
+
 func (d *doctor) privateDoor(p PrivateConfig) {
-	host, _, err := net.SplitHostPort(p.Listen)
-	ip := net.ParseIP(host)
-	switch {
-	case err != nil:
-		d.fail("private.listen is no host:port", `write it like "127.0.0.1:9090"`)
-	case ip == nil || !ip.IsLoopback():
+	host, _, _ := net.SplitHostPort(p.Listen)
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		d.warn("private.listen is open beyond this machine", "keep it on an internal network: it shows metrics")
-	default:
-		d.ok("private.listen is on loopback")
 	}
 	token, err := p.Token.read("private.token")
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -16,6 +17,10 @@ const (
 // clock compares this host's time with a server's Date header. A clock that is
 // 5 minutes off refuses every callback.
 func (d *doctor) clock(ctx context.Context, address string) {
+	if u, err := url.Parse(address); err != nil || u.Host == "" {
+		d.fail("--clock is no URL", "write it like https://api.mch.weixin.qq.com")
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,17 +139,13 @@ func (p *problems) join() error {
 }
 
 // errNoMerchant says that there is nobody to take callbacks for.
-var errNoMerchant = problem{"merchants", "no merchant is configured", "add one (see service/wxnotify.example.yaml)"}
+var errNoMerchant = problem{"merchants", "no merchant is configured", "add one; wxnotify check --example shows how"}
 
 // validate checks everything that can be checked without reading keys.
 func (c Config) validate() problems {
 	var found problems
-	if c.Listen == "" {
-		found.add("listen", "empty", `write host:port, such as ":8080"`)
-	}
-	if c.Private.Listen == "" {
-		found.add("private.listen", "empty", `write host:port, such as "127.0.0.1:9090"`)
-	}
+	validateAddress(&found, "listen", c.Listen, ":8080")
+	validateAddress(&found, "private.listen", c.Private.Listen, "127.0.0.1:9090")
 	if c.Store.Path == "" {
 		found.add("store.path", "empty", "name the SQLite file on a local disk")
 	}
@@ -177,6 +175,13 @@ func (c Config) validate() problems {
 		c.Merchants[name].validate(&found, "merchants."+name, name)
 	}
 	return found
+}
+
+func validateAddress(found *problems, field, address, example string) {
+	_, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && port != "0" {
+		found.add(field, fmt.Sprintf("%q is no address", address), fmt.Sprintf("write host:port, such as %q", example))
+	}
 }
 
 func (m Merchant) validate(found *problems, field, name string) {

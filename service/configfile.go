@@ -39,7 +39,7 @@ func loadConfig(path string, environ []string) (Config, error) {
 			if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
 				return Config{}, problem{path, plainFileError(err), "check the path given with --config"}
 			}
-			return Config{}, problem{path, "not valid YAML: " + err.Error(), "compare with service/wxnotify.example.yaml"}
+			return Config{}, problem{path, "not valid YAML: " + err.Error(), "compare with: wxnotify check --example"}
 		}
 	}
 	fromEnv := env.Provider(".", env.Opt{
@@ -85,7 +85,7 @@ func decode(raw map[string]any) (Config, error) {
 	unreadable := slices.Clone(found)
 	slices.Sort(meta.Unused)
 	for _, key := range meta.Unused {
-		found.add(dotted(key), "unknown setting", "check the spelling against service/wxnotify.example.yaml")
+		found.add(dotted(key), "unknown setting", "check the spelling: wxnotify check --example lists every setting")
 	}
 	for _, err := range c.validate() {
 		if !sameSetting(err, unreadable) { // what could not be read would only be found missing
@@ -135,7 +135,7 @@ func decodeProblems(err error) []error {
 	var d *mapstructure.DecodeError
 	if errors.As(err, &d) {
 		field := dotted(d.Name())
-		fix := "compare with service/wxnotify.example.yaml"
+		fix := "compare with: wxnotify check --example"
 		for setting, form := range forms {
 			if strings.HasPrefix(field, setting) {
 				fix = form

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +28,8 @@ var errDisagree = errors.New("the service's books and the simulator's ledger dis
 // Run plays WeChat Pay, merchant and service on this machine, and then checks
 // the service's books against the simulator's ledger.
 func (d demoCommand) Run(ctx context.Context, t terminal) (err error) {
-	if d.Rate <= 0 || d.Speed <= 0 {
-		return usageError{problem{"--rate, --speed", "not positive", "leave them out for 25 a second and a clock 60 times as fast"}}
+	if d.Rate <= 0 || d.Speed <= 0 || d.For < 0 {
+		return usageError{problem{"--rate, --speed, --for", "not positive", "leave them out for 25 a second and a clock 60 times as fast, until Ctrl-C"}}
 	}
 	dir, remove, err := d.folder()
 	if err != nil {
@@ -78,6 +77,9 @@ func (d demoCommand) Run(ctx context.Context, t terminal) (err error) {
 // folder is where the demo's files go, and how they go away.
 func (d demoCommand) folder() (dir string, remove func(), err error) {
 	if d.Keep != "" {
+		if err := mustBeEmpty("--keep", d.Keep); err != nil {
+			return "", nil, err
+		}
 		return d.Keep, func() {}, os.MkdirAll(d.Keep, 0o700)
 	}
 	dir, err = os.MkdirTemp("", "wxnotify-demo-")
@@ -163,13 +165,4 @@ func (s *stage) introduce(w io.Writer, d demoCommand) {
                schedule, %.0f times as fast
 
 `, until, s.accounts[0].NotifyURL, s.private, d.Rate, d.Speed)
-}
-
-// traceID reads the trace id out of a W3C traceparent.
-func traceID(traceparent string) (id [16]byte, ok bool) {
-	if len(traceparent) < 35 {
-		return id, false
-	}
-	_, err := hex.Decode(id[:], []byte(traceparent[3:35]))
-	return id, err == nil
 }

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"wxnotify/service/simulator/wechat"
 )
 
@@ -46,13 +49,11 @@ func (s *stage) tellStory(ctx context.Context, w io.Writer) error {
 		return errors.New("the story's callback is not in the database")
 	}
 	arrival := found[0] // the newest: the sound one
-	id, ok := traceID(arrival.Envelope.Trace)
-	if !ok {
-		return errors.New("the story's callback has no trace")
-	}
-	fmt.Fprintf(w, "\nIts trace %x:\n\n", id)
+	carried := propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": arrival.Envelope.Trace})
+	id := trace.SpanContextFromContext(carried).TraceID()
+	fmt.Fprintf(w, "\nIts trace %s:\n\n", id)
 	s.traces.print(w, id)
-	record, err := s.record(ctx, fmt.Sprintf("%x", id))
+	record, err := s.record(ctx, id.String())
 	if err != nil {
 		return err
 	}

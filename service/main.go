@@ -38,10 +38,13 @@ func main() {
 // terminal is where a command writes: results and what goes beside them.
 type terminal struct{ out, err io.Writer }
 
+// settings are where the commands of an installation find its configuration.
+type settings struct {
+	Config string `short:"c" placeholder:"FILE" env:"WXNOTIFY_CONFIG" help:"Configuration file (YAML). Settings can also come from WXNOTIFY_* in the environment."`
+}
+
 // commands is the command line.
 type commands struct {
-	Config string `short:"c" placeholder:"FILE" env:"WXNOTIFY_CONFIG" help:"Configuration file (YAML). Settings can also come from WXNOTIFY_* in the environment."`
-
 	Serve    serveCommand    `cmd:"" help:"Take callbacks in (the service itself)."`
 	Demo     demoCommand     `cmd:"" help:"Show the whole thing on this machine: service, WeChat Pay stand-in and merchant in one process."`
 	Simulate simulateCommand `cmd:"" help:"Be WeChat Pay: send callbacks, drive load, play an outage."`
@@ -65,7 +68,7 @@ func run(ctx context.Context, args []string, t terminal) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(t),
-		kong.Vars{"kinds": kinds()},
+		kong.Vars{"kinds": kinds(), "faults": faults()},
 	)
 	if err != nil {
 		fmt.Fprintln(t.err, "wxnotify:", err)

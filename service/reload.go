@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -17,12 +18,13 @@ import (
 const lookEvery = 2 * time.Second
 
 // watchKeys reloads keys when their files change, and at SIGHUP, until ctx ends.
-func (s *service) watchKeys(ctx context.Context) {
+// From then on s.config belongs to it, but for what never changes.
+func (s *service) watchKeys(ctx context.Context, every time.Duration) {
 	// Never given back: a SIGHUP while the service ends must not kill it.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {
-		look := time.NewTicker(lookEvery)
+		look := time.NewTicker(every)
 		defer look.Stop()
 		seen := s.config.fingerprint()
 		settled := seen
@@ -57,6 +59,7 @@ func (s *service) reload(ctx context.Context, why string) {
 			"running", strings.Join(s.config.merchantNames(), ","), "configured", strings.Join(cfg.merchantNames(), ","))
 		return
 	}
+	partly := err == nil && s.config.withoutKeys() != cfg.withoutKeys()
 	if err == nil {
 		err = s.replaceKeys(cfg)
 	}
@@ -65,6 +68,9 @@ func (s *service) reload(ctx context.Context, why string) {
 		return
 	}
 	log.InfoContext(ctx, "keys reloaded", "why", why, "keys", len(s.opener.Keys()))
+	if partly {
+		log.WarnContext(ctx, "settings other than keys, mchid and appids have changed as well: restart wxnotify to apply them")
+	}
 }
 
 func (s *service) replaceKeys(cfg Config) error {
@@ -75,8 +81,21 @@ func (s *service) replaceKeys(cfg Config) error {
 	if err := s.opener.Replace(merchants); err != nil {
 		return err
 	}
-	s.config.Merchants = cfg.Merchants // from now on, their files are the ones to look at
+	for name, m := range cfg.Merchants { // from now on, their files are the ones to look at
+		m.Orders = s.config.Merchants[name].Orders
+		cfg.Merchants[name] = m
+	}
+	s.config.Merchants = cfg.Merchants
 	return nil
+}
+
+// withoutKeys is what a reload does not apply, for comparison.
+func (c Config) withoutKeys() string {
+	c.Merchants = maps.Clone(c.Merchants)
+	for name, m := range c.Merchants {
+		c.Merchants[name] = Merchant{Orders: m.Orders}
+	}
+	return fmt.Sprintf("%+v", c)
 }
 
 // keyFiles lists the configuration file and every file it points at.

@@ -13,18 +13,19 @@ import (
 )
 
 type replayCommand struct {
+	settings
 	ID string `arg:"" help:"Arrival id, notification id, 微信支付订单号 or 商户订单号."`
 }
 
 // Run shows, for every stored arrival under that id, what was decided then and
 // what would be decided now. It changes nothing.
-func (r replayCommand) Run(ctx context.Context, c *commands, t terminal) (err error) {
-	db, opener, err := openArchive(ctx, c.Config)
+func (r replayCommand) Run(ctx context.Context, t terminal) (err error) {
+	db, opener, err := openArchive(ctx, r.Config)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close(ctx)) }()
-	found, err := db.Find(ctx, r.ID)
+	found, err := lookUp(ctx, db, r.ID)
 	if err != nil {
 		return err
 	}
@@ -37,6 +38,15 @@ func (r replayCommand) Run(ctx context.Context, c *commands, t terminal) (err er
 	}
 	fmt.Fprintln(t.out, "Nothing was changed: `now` is verification and decryption only, without the order.")
 	return nil
+}
+
+// lookUp finds one arrival by its own id, or all that have another id in common.
+func lookUp(ctx context.Context, db *store.DB, id string) ([]callback.Stored, error) {
+	one, err := db.Callback(ctx, id)
+	if errors.Is(err, callback.ErrNotFound) {
+		return db.Find(ctx, id)
+	}
+	return []callback.Stored{one}, err
 }
 
 func verdictThen(s callback.Stored) string {

@@ -13,6 +13,7 @@ import (
 )
 
 type resolveCommand struct {
+	settings
 	ID     string `arg:"" optional:"" help:"Notification id. Without one, what is outstanding is listed."`
 	Accept bool   `xor:"how" help:"The money is there: book it as if the callback had been accepted."`
 	Reject bool   `xor:"how" help:"There is nothing to book: end it."`
@@ -24,11 +25,16 @@ type resolveCommand struct {
 const listed = 200
 
 // Run lists what is outstanding, or ends one notification by a person's word.
-func (r resolveCommand) Run(ctx context.Context, c *commands, t terminal) (err error) {
-	if r.ID != "" && (r.Accept == r.Reject || r.Reason == "") {
-		return usageError{problem{"resolve " + r.ID, "undecided", `add --accept or --reject, and --reason "…"`}}
+func (r resolveCommand) Run(ctx context.Context, t terminal) (err error) {
+	switch decided := r.Accept || r.Reject; {
+	case r.ID != "" && !decided:
+		return usageError{problem{"resolve " + r.ID, "no decision", `add --accept or --reject, and --reason "…"`}}
+	case r.ID != "" && r.Reason == "":
+		return usageError{problem{"--reason", "missing", `say why, for the audit log: --reason "…"`}}
+	case r.ID == "" && decided:
+		return usageError{problem{"resolve", "a decision without a notification id", "name one from the list that 'wxnotify resolve' prints"}}
 	}
-	db, _, err := openArchive(ctx, c.Config)
+	db, _, err := openArchive(ctx, r.Config)
 	if err != nil {
 		return err
 	}

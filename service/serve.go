@@ -18,28 +18,28 @@ import (
 	"wxnotify/service/wechatpay"
 )
 
-type serveCommand struct{}
+type serveCommand struct{ settings }
 
 // Run serves until the context ends (SIGINT, SIGTERM).
-func (serveCommand) Run(ctx context.Context, c *commands, t terminal) error {
-	cfg, err := loadConfig(c.Config, os.Environ())
-	if errors.Is(err, errNoMerchant) && c.Config == "" {
+func (s serveCommand) Run(ctx context.Context, t terminal) error {
+	cfg, err := loadConfig(s.Config, os.Environ())
+	if errors.Is(err, errNoMerchant) && s.Config == "" {
 		fmt.Fprint(t.err, firstSteps)
 	}
 	if err != nil {
 		return configError{err}
 	}
-	s, err := start(ctx, cfg, telemetry.Options{Stderr: t.err})
+	running, err := start(ctx, cfg, telemetry.Options{Stderr: t.err})
 	if err != nil {
 		return err
 	}
-	s.watchKeys(ctx)
+	running.watchKeys(ctx, lookEvery)
 	select {
 	case <-ctx.Done():
-	case err = <-s.public.Failed():
-	case err = <-s.private.Failed():
+	case err = <-running.public.Failed():
+	case err = <-running.private.Failed():
 	}
-	return errors.Join(err, s.stop())
+	return errors.Join(err, running.stop())
 }
 
 // service is a running wxnotify.
@@ -100,9 +100,6 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		Sealer:   s.opener,
 		Recorder: s.telemetry.Recorder(s.store),
 	}
-	s.telemetry.Watch(background, s.store, s.opener)
-	go s.purge(background)
-	go s.watchStore(background)
 
 	public := web.NewPublic(web.PublicOptions{
 		Accept:         door.count(s.telemetry.Accept(intake)),
@@ -118,11 +115,14 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		Token:     string(token),
 	})
 	if s.private, err = web.Listen(ctx, cfg.Private.Listen, private); err != nil {
-		return nil, fmt.Errorf("private.listen: %w", err)
+		return nil, fmt.Errorf("private.listen: %w; stop what listens there, or set another address", err)
 	}
 	if s.public, err = web.Listen(ctx, cfg.Listen, s.telemetry.HTTP(public)); err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("listen: %w; stop what listens there, or set another address", err)
 	}
+	s.telemetry.Watch(background, s.store, s.opener)
+	go s.purge(background)
+	go s.watchStore(background)
 	s.telemetry.Logger().InfoContext(ctx, "wxnotify is listening",
 		"listen", s.public.Addr().String(), "private", s.private.Addr().String(),
 		"merchants", strings.Join(cfg.merchantNames(), ","), "store", cfg.Store.Path)
@@ -179,7 +179,9 @@ func (s *service) stop() error {
 		within(commitTimeout, "closing the store", s.store.Close)
 	}
 	if s.telemetry != nil {
-		s.telemetry.Logger().Info("wxnotify has stopped")
+		if s.public != nil {
+			s.telemetry.Logger().Info("wxnotify has stopped")
+		}
 		// What a collector that is down did not get is told on stderr already; it
 		// is no reason to call the stop a failure.
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)

@@ -252,8 +252,9 @@ func TestKeysReload(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.config.path = writeConfig(t, w.config)
-	w.watchKeys(t.Context())
-	keyFile := w.config.Merchants["shop"].APIv3Keys[0].File
+	changed := w.config // before the watch, to which it belongs from now on
+	w.watchKeys(t.Context(), 50*time.Millisecond)
+	keyFile := changed.Merchants["shop"].APIv3Keys[0].File
 	send := func(key string) int {
 		account := *w.wechat
 		account.APIv3Key = key
@@ -277,8 +278,28 @@ func TestKeysReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new key works", func() bool { return send(fresh) == http.StatusNoContent })
-	if strings.Contains(w.records.String(), fresh) {
-		t.Error("a key was logged")
+
+	// A key that the configuration names only now is watched from now on; what a
+	// reload does not apply is told.
+	const added, newest = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", "01234567890123456789012345678901"
+	addedFile := filepath.Join(filepath.Dir(keyFile), "added.key")
+	m := changed.Merchants["shop"]
+	m.APIv3Keys, m.Orders = []Secret{{File: addedFile}}, "required"
+	changed.Merchants = map[string]Merchant{"shop": m}
+	for _, key := range []string{added, newest} {
+		if err := os.WriteFile(addedFile, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		writeConfig(t, changed)
+		eventually(t, "the added key works", func() bool { return send(key) == http.StatusNoContent })
+	}
+	if !strings.Contains(w.records.String(), "restart wxnotify to apply them") {
+		t.Error("a setting that needs a restart was passed over in silence")
+	}
+	for _, key := range []string{fresh, added, newest} {
+		if strings.Contains(w.records.String(), key) {
+			t.Error("a key was logged")
+		}
 	}
 }
 

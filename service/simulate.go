@@ -66,6 +66,9 @@ type simulateKeys struct {
 
 // Run makes an account and a configuration that a service can be started with.
 func (k simulateKeys) Run(t terminal) error {
+	if err := mustBeEmpty("--dir", k.Dir); err != nil {
+		return err
+	}
 	account, err := wechat.NewMerchant(k.Name)
 	if err != nil {
 		return err
@@ -100,11 +103,24 @@ merchants:
 	return err
 }
 
+// mustBeEmpty keeps us from writing over somebody's keys.
+func mustBeEmpty(flag, dir string) error {
+	switch found, err := os.ReadDir(dir); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return usageError{problem{flag, plainFileError(err), "name a folder that can be read"}}
+	case len(found) > 0:
+		return usageError{problem{flag, dir + " already holds " + found[0].Name(), "name an empty folder, or one that does not exist yet"}}
+	}
+	return nil
+}
+
 type simulateSign struct {
 	Keys  string `required:"" placeholder:"DIR" type:"path" help:"The account, made by 'simulate keys'."`
 	Out   string `default:"." type:"path" help:"Folder for callback.json and callback.headers."`
 	Kind  string `default:"payment" help:"What the callback tells of: ${kinds}."`
-	Fault string `help:"What is wrong with it, such as probe, forged, stale, header_stripped."`
+	Fault string `help:"What is wrong with it: ${faults}."`
 }
 
 // Run signs one callback. Its signature is good for five minutes.
@@ -129,6 +145,9 @@ func (s simulateSign) Run(t terminal) error {
 	body, head := filepath.Join(s.Out, "callback.json"), filepath.Join(s.Out, "callback.headers")
 	if err := errors.Join(os.WriteFile(body, sending.Body, 0o600), os.WriteFile(head, []byte(headers.String()), 0o600)); err != nil {
 		return err
+	}
+	if fault == wechat.WrongAmount {
+		fmt.Fprintf(t.out, "The order must be known: register %s with %d first.\n", message.Order.OutTradeNo, message.Order.Total)
 	}
 	_, err = fmt.Fprintf(t.out, "商户订单号 %s. Within five minutes:\n\n  curl -i -H @%s --data-binary @%s %s\n",
 		message.Order.OutTradeNo, head, body, sending.URL)
@@ -210,7 +229,7 @@ func (l simulateLoad) Run(ctx context.Context, t terminal) (err error) {
 type simulateOutage struct {
 	target
 	For         time.Duration `default:"1h" help:"How long the outage lasts, in WeChat Pay's time."`
-	Rate        float64       `default:"50" help:"Payments per second."`
+	Rate        float64       `default:"50" help:"Payments per second. Waiting takes no time, but every callback after the outage is really signed and sent: 1h at 50/s are some 200,000, a few minutes on two cores."`
 	LostAnswers float64       `default:"0.01" help:"Share of the sendings during the outage that arrive while their answer does not."`
 	Kind        string        `enum:"down,failing" default:"down" help:"down: connections are refused, nothing is really sent. failing: the target is there and fails (needs --target)."`
 }
@@ -252,6 +271,15 @@ func kinds() string {
 	var names []string
 	for _, k := range wechat.Kinds() {
 		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+// faults lists what can be wrong with a callback, for --help.
+func faults() string {
+	var names []string
+	for _, f := range wechat.Faults() {
+		names = append(names, string(f))
 	}
 	return strings.Join(names, ", ")
 }

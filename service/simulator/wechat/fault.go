@@ -1,5 +1,10 @@
 package wechat
 
+import (
+	"maps"
+	"slices"
+)
+
 // Fault is one way in which a sending goes wrong.
 type Fault string
 
@@ -88,6 +93,13 @@ var traits = map[Fault]trait{
 	WrongAmount:     {want: acknowledge, v2: true, v3: true},
 	SlowBody:        {want: acknowledge, v2: true, v3: true},
 	LostAnswer:      {want: whatever, v2: true, v3: true},
+}
+
+// Faults lists every fault.
+func Faults() []Fault {
+	all := slices.Collect(maps.Keys(traits))
+	slices.Sort(all)
+	return slices.DeleteFunc(all, func(f Fault) bool { return f == None })
 }
 
 // Known reports whether there is such a fault.
