@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"wxnotify/service/callback"
 )
 
 // Config is what the operator sets: defaults, then a YAML file, then WXNOTIFY_*
@@ -185,7 +187,7 @@ func validateAddress(found *problems, field, address, example string) {
 }
 
 func (m Merchant) validate(found *problems, field, name string) {
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || name == "" || len(name) > 32 {
+	if !callback.IsMerchantName(name) {
 		found.add(field, "not a usable name", "use 1 to 32 characters of a-z 0-9 -; it is the last part of the notify_url")
 	}
 	if m.MchID == "" || strings.Trim(m.MchID, "0123456789") != "" {

@@ -90,7 +90,7 @@ func openArchive(ctx context.Context, config string) (*store.DB, *wechatpay.Open
 	if _, err := os.Stat(cfg.Store.Path); err != nil {
 		return nil, nil, configError{problem{"store.path", plainFileError(err), "run this where the service runs, with its configuration"}}
 	}
-	db, err := store.Open(ctx, store.Options{Path: cfg.Store.Path, OrdersRequired: cfg.ordersRequired()})
+	db, err := store.Open(ctx, store.Options{Path: cfg.Store.Path, OrdersRequired: cfg.ordersRequired(), Beside: true})
 	return db, opener, err
 }
 

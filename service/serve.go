@@ -81,7 +81,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	if s.telemetry, err = telemetry.Start(ctx, watching); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
-	var door open
+	var door occupancy
 	s.store, err = store.Open(ctx, store.Options{
 		Path:           cfg.Store.Path,
 		SpoolPath:      cfg.Spool.Path,
@@ -129,13 +129,13 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	return s, nil
 }
 
-// open counts the callbacks inside the door. A commit that knows of others on
+// occupancy counts the callbacks inside the door. A commit that knows of others on
 // their way waits a moment for them; one that is alone never waits.
-type open struct{ inside atomic.Int64 }
+type occupancy struct{ inside atomic.Int64 }
 
-func (o *open) callbacks() int { return int(o.inside.Load()) }
+func (o *occupancy) callbacks() int { return int(o.inside.Load()) }
 
-func (o *open) count(next web.Accepter) web.Accepter {
+func (o *occupancy) count(next web.Accepter) web.Accepter {
 	return accepter(func(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
 		o.inside.Add(1)
 		defer o.inside.Add(-1)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"wxnotify/service/callback"
 	"wxnotify/service/simulator/wechat"
 	"wxnotify/service/web"
 )
@@ -66,6 +67,9 @@ type simulateKeys struct {
 
 // Run makes an account and a configuration that a service can be started with.
 func (k simulateKeys) Run(t terminal) error {
+	if !callback.IsMerchantName(k.Name) {
+		return usageError{problem{"--name", fmt.Sprintf("%q cannot be part of a notify_url", k.Name), "use 1 to 32 characters of a-z 0-9 -"}}
+	}
 	if err := mustBeEmpty("--dir", k.Dir); err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package callback_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,11 +140,35 @@ func TestEventIsAFunctionOfMerchantAndKey(t *testing.T) {
 	}
 }
 
+// Facts are compared with those that an earlier version stored.
+func TestFactsStay(t *testing.T) {
+	t.Parallel()
+	n := callback.Notification{
+		Kind: callback.Refund, Key: "refund/5/SUCCESS", OutTradeNo: "A1", TransactionID: "4200", RefundID: "5", State: "SUCCESS",
+		Amount: callback.Money{Minor: 1234, Currency: "JPY"}, Refunded: callback.Money{Minor: 5, Currency: "CNY"},
+	}
+	if got, want := strings.Split(n.Facts(), "\x1f"), "[refund refund/5/SUCCESS A1 4200 5 SUCCESS JPY 12.34 CNY 0.05]"; fmt.Sprint(got) != want {
+		t.Errorf("facts %v, want %s", got, want)
+	}
+}
+
+func TestSuccess(t *testing.T) {
+	t.Parallel()
+	for api, want := range map[callback.API]int{callback.V2: 200, callback.V3: 204} {
+		if got := api.Success(); got != want {
+			t.Errorf("%s: %d, want %d", api, got, want)
+		}
+	}
+}
+
 func TestMoneyString(t *testing.T) {
 	t.Parallel()
 	for want, m := range map[string]callback.Money{
 		"CNY 12.34": {Minor: 1234, Currency: "CNY"}, "CNY 0.05": {Minor: 5, Currency: "CNY"},
-		"CNY -1.00": {Minor: -100, Currency: "CNY"}, "-": {},
+		"CNY -1.00": {Minor: -100, Currency: "CNY"}, "CNY -0.05": {Minor: -5, Currency: "CNY"}, "-": {},
+		"JPY 1234": {Minor: 1234, Currency: "JPY"}, "KRW 0": {Currency: "KRW"}, "VND -5": {Minor: -5, Currency: "VND"},
+		"KWD 1.234": {Minor: 1234, Currency: "KWD"}, "USD 12.34": {Minor: 1234, Currency: "USD"},
+		"CNY -92233720368547758.08": {Minor: math.MinInt64, Currency: "CNY"},
 	} {
 		if got := m.String(); got != want {
 			t.Errorf("%+v is %q, want %q", m, got, want)

@@ -17,6 +17,18 @@ const (
 	V3 API = "v3" // JSON envelope, RSA signature, AES-GCM resource
 )
 
+// Success is the HTTP status that acknowledges a callback. In v3 the status is
+// the answer, and 204 needs no body; in v2 the body is, and comes with a 200.
+//
+// Sources: https://pay.weixin.qq.com/doc/v3/merchant/4012791836 and
+// https://pay.weixin.qq.com/doc/v2/partner/4011984734
+func (a API) Success() int {
+	if a == V2 {
+		return 200
+	}
+	return 204
+}
+
 // Envelope is a callback as it arrived: raw facts of one HTTP request, nothing
 // interpreted. One Envelope is one arrival.
 type Envelope struct {

@@ -3,7 +3,6 @@ package callback
 import (
 	"crypto/sha256"
 	"encoding/base32"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -28,24 +27,6 @@ const (
 	// credits an order.
 	Unclassified Kind = "unclassified"
 )
-
-// Money is an amount in the currency's minor unit (CNY: 分, cents).
-type Money struct {
-	Minor    int64
-	Currency string // ISO 4217; empty when there is no amount
-}
-
-// String writes the amount for people, such as "CNY 12.34".
-func (m Money) String() string {
-	if m.Currency == "" {
-		return "-"
-	}
-	sign, minor := "", m.Minor
-	if minor < 0 {
-		sign, minor = "-", -minor
-	}
-	return fmt.Sprintf("%s %s%d.%02d", m.Currency, sign, minor/100, minor%100)
-}
 
 // Notification is a message whose content is known to be WeChat Pay's: verified
 // and decrypted, or (inside a [Refusal]) opened for diagnosis only. It carries
@@ -88,11 +69,13 @@ func (n Notification) Event() string {
 }
 
 // Facts is what two copies of one message must agree on. A second message with
-// the same id or key and other facts is a conflict.
+// the same id or key and other facts is a conflict. Facts are stored and compared
+// with those of later copies, so their amounts have two decimals in every
+// currency, whatever [Money.String] learns.
 func (n Notification) Facts() string {
 	return strings.Join([]string{
 		string(n.Kind), n.Key, n.OutTradeNo, n.TransactionID, n.RefundID, n.State,
-		n.Amount.String(), n.Refunded.String(),
+		n.Amount.text(2), n.Refunded.text(2),
 	}, "\x1f")
 }
 

@@ -203,7 +203,7 @@ func (r Reason) Message() string {
 	return index[ReasonInternal].message
 }
 
-// English and Chinese explain the reason to people.
+// English explains the reason in English.
 func (r Reason) English() string { return index[r].en }
 
 // Chinese explains the reason in Chinese.

@@ -3,13 +3,14 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"wxnotify/service/callback"
 )
 
 // write puts a batch into one transaction: the proven arrivals first, then the
 // strangers', each apart so that none of them can fail a proven one. Carefully,
-// every arrival is apart, and one that the database refuses leaves its bare row.
+// every arrival is apart, and one that the database refuses leaves a bare row.
 func (d *DB) write(ctx context.Context, jobs []*job, carefully bool) ([]verdict, error) {
 	verdicts := make([]verdict, len(jobs))
 	err := d.transactIn(ctx, func(w *writing) (err error) {
@@ -40,7 +41,7 @@ func (d *DB) write(ctx context.Context, jobs []*job, carefully bool) ([]verdict,
 }
 
 // carefully writes one arrival apart from the others. If the database refuses
-// it, its bare row is kept as an internal failure; if even that is refused, the
+// it, a bare row is kept as an internal failure; if even that is refused, the
 // verdict names no row.
 func (w *writing) carefully(j *job, write func(*job) (verdict, error)) (v verdict, err error) {
 	if !w.db.poison[j.row.ID] {
@@ -54,16 +55,43 @@ func (w *writing) carefully(j *job, write func(*job) (verdict, error)) (v verdic
 	}
 	refusal := callback.Refuse(callback.ReasonInternal, "the database refused the row").Because(err)
 	refusal.Notification = j.message
-	bare := &job{row: j.row.bare(), refusal: refusal}
-	bare.row.Merchant = w.db.label(bare.row.Merchant, refusal.Reason)
-	if w.db.poison["bare "+j.row.ID] {
-		return verdict{refusal: refusal}, nil
+	for _, bare := range w.db.bare(j, refusal) {
+		what := fmt.Sprintf("%s bare %t", j.row.ID, bare.message != nil)
+		if w.db.poison[what] {
+			continue
+		}
+		err = w.poisonable(what, func() error { v, err = w.keep(bare); return err })
+		if !w.db.rejected(err) || isPanic(err) {
+			return v, err
+		}
 	}
-	err = w.poisonable("bare "+j.row.ID, func() error { v, err = w.keep(bare); return err })
-	if w.db.rejected(err) && !isPanic(err) {
-		return verdict{refusal: refusal}, nil
+	return verdict{refusal: refusal}, nil
+}
+
+// bare are the ways to keep a refused row, in the order to be tried: with what
+// makes its money outstanding, if that fits, and without.
+func (d *DB) bare(j *job, refusal *callback.Refusal) (ways []*job) {
+	row := j.row.bare()
+	if j.message != nil {
+		if n, ok := spare(*j.message); ok {
+			row := row
+			row.Merchant, row.message = n.Merchant, messageOf(n)
+			ways = append(ways, &job{row: row, message: &n, refusal: refusal})
+		}
 	}
-	return v, err
+	row.Merchant = d.label(row.Merchant, refusal.Reason)
+	return append(ways, &job{row: row, refusal: refusal})
+}
+
+// spare is what of a message tells that money is missing, and how much. It
+// counts as opened, not as verified: the whole message must still be bookable.
+func spare(n callback.Notification) (callback.Notification, bool) {
+	s := callback.Notification{
+		ID: n.ID, API: n.API, Kind: n.Kind, Merchant: n.Merchant, Key: n.Key, Amount: n.Amount, Refunded: n.Refunded,
+	}
+	fits := len(n.ID) <= 128 && len(n.Key) <= 192 && len(n.Merchant) <= 64 && len(n.Kind) <= 32 &&
+		len(n.Amount.Currency) <= 16 && len(n.Refunded.Currency) <= 16
+	return s, fits
 }
 
 // poisonable runs do apart. If that panics, this transaction is lost, because

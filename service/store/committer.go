@@ -10,7 +10,7 @@ import (
 )
 
 // pulse is how often the committer looks after what is not urgent: answers,
-// counts, the spool, a database that was away.
+// counts, a database that was away.
 const pulse = 100 * time.Millisecond
 
 // run is the one goroutine that writes.
@@ -27,7 +27,8 @@ func (d *DB) run() {
 			t.done <- d.perform(t)
 		case now := <-tick.C:
 			d.writeAnswers()
-			for d.importSpool() == importChunk && len(d.queue) == 0 {
+			if d.outage.cause != nil { // find out that it is over, without a callback
+				_ = d.transact(func(*writing) error { return nil })
 			}
 			if now.Sub(counts) >= time.Second {
 				counts = now
@@ -156,8 +157,23 @@ func (d *DB) hook(ctx context.Context, size int, waited time.Duration) (_ contex
 	}
 }
 
-// finish commits what waits and puts everything away.
+// finish commits what waits and puts everything away. The last import has as
+// long as a commit: after that, the spool's disk hangs.
 func (d *DB) finish() {
+	patience := time.NewTimer(d.opts.CommitTimeout)
+	defer patience.Stop()
+	for importing := true; importing; {
+		select {
+		case j := <-d.queue:
+			d.commit(d.gather(j))
+		case t := <-d.tasks:
+			t.done <- d.perform(t)
+		case <-d.imported:
+			importing = false
+		case <-patience.C:
+			importing = false
+		}
+	}
 	for {
 		select {
 		case j := <-d.queue:
@@ -172,9 +188,7 @@ func (d *DB) finish() {
 	}
 	d.writeAnswers()
 	d.payStrays()
-	for d.importSpool() > 0 {
-	}
-	if d.writer != nil && d.dialect.checkpoint != "" {
+	if d.writer != nil && d.dialect.checkpoint != "" && !d.opts.Beside {
 		_, _ = d.writer.pool.ExecContext(context.Background(), d.dialect.checkpoint) // the next start would replay the log
 	}
 	d.ended = d.release()

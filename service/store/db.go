@@ -40,17 +40,19 @@ type DB struct {
 	answersMu sync.Mutex
 	answers   []answer
 
-	closing sync.Once
-	stop    chan struct{} // closed: finish
-	stopped chan struct{} // closed: finished
-	ended   error         // why finishing failed; read after stopped
+	closing  sync.Once
+	stop     chan struct{} // closed: finish
+	stopped  chan struct{} // closed: finished
+	imported chan struct{} // closed: the importer has ended
+	ended    error         // why finishing failed; read after stopped
 }
 
 var _ callback.Recorder = (*DB)(nil)
 
-// Open opens the store and brings it up to date. It refuses to serve when a
-// commit would not be durable, when the schema is newer than this program, and
-// when the database cannot be opened.
+// Open opens the store and brings it up to date, or leaves that to the service
+// beside which it is opened. It refuses to serve when a commit would not be
+// durable, when the schema is newer than this program, and when the database
+// cannot be opened.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -60,7 +62,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		opts: o, dialect: sqliteDialect(), merchants: make(map[string]bool), poison: make(map[string]bool), started: o.Now(),
 		strays: strays{rows: o.StrayRows, bytes: o.StrayBytes, tallies: make(map[tallyKey]*tally)},
 		queue:  make(chan *job, o.Queue), tasks: make(chan task),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		stop: make(chan struct{}), stopped: make(chan struct{}), imported: make(chan struct{}),
 	}
 	for _, m := range o.Merchants {
 		d.merchants[m] = true
@@ -69,10 +71,16 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, errors.Join(err, d.release())
 	}
 	go d.run()
+	go d.runImports()
 	return d, nil
 }
 
 func (d *DB) open(ctx context.Context) (err error) {
+	if !d.opts.Beside {
+		if err := d.dialect.create(d.opts.Path); err != nil {
+			return err
+		}
+	}
 	if err := d.migrate(ctx); err != nil {
 		return err
 	}
@@ -90,6 +98,9 @@ func (d *DB) open(ctx context.Context) (err error) {
 	if d.spool, err = openSpool(d.opts.SpoolPath, d.opts.SpoolSize); err != nil {
 		return err
 	}
+	if d.spool != nil && d.opts.disk != nil {
+		d.spool.file = d.opts.disk(d.spool.file)
+	}
 	var last sql.NullInt64
 	if err := d.reader.GetContext(ctx, &last, `SELECT max(received_at) FROM callbacks
 WHERE seq > (SELECT max(seq) FROM callbacks) - 1000`); err != nil {
@@ -99,7 +110,7 @@ WHERE seq > (SELECT max(seq) FROM callbacks) - 1000`); err != nil {
 		last.Int64 = max(last.Int64, d.spool.latest)
 	}
 	d.previous = moment(last.Int64)
-	for d.importSpool() > 0 { // if it cannot be written now, the committer goes on trying
+	for d.importSpool(d.transact) > 0 { // if it cannot be written now, the importer goes on trying
 	}
 	return nil
 }
@@ -227,6 +238,8 @@ type Health struct {
 
 // Health asks the database for one row and reports what the writer met last.
 func (d *DB) Health(ctx context.Context) Health {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
 	h := Health{Lost: d.lost.Load()}
 	h.SpoolUsed, h.SpoolEntries, h.Spool = d.spool.state()
 	var one int

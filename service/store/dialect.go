@@ -17,6 +17,9 @@ type dialect struct {
 	goose      goose.Dialect
 	migrations fs.FS
 
+	// create makes what must be there before the engine opens the database. It
+	// leaves alone what there is.
+	create func(path string) error
 	// writer and reader make the data source names. The writer has one
 	// connection, whose transactions take the write lock when they begin.
 	writer, reader func(path string) string

@@ -10,17 +10,27 @@ func Clean(s string, limit int) string { return clean(s, limit) }
 // OlderVersion compares engine versions.
 func OlderVersion(v, than string) bool { return olderVersion(v, than) }
 
-// Frames reads the run of frames at the start of a spool file.
+// SpoolStart is where the run of frames begins.
+const SpoolStart = spoolStart
+
+// Frames reads the run of frames in a spool file.
 func Frames(content []byte) (payloads [][]byte, generation uint64) {
-	var at int64
+	r, size := bytes.NewReader(content), int64(len(content))
+	imported, err := readMark(r, size)
+	if err != nil {
+		return nil, 0
+	}
+	at, generation, err := findRun(r, size, imported)
+	if err != nil || at.number > 0 {
+		return nil, 0
+	}
 	for {
-		payload, g, err := readFrame(bytes.NewReader(content), at, int64(len(content)), generation, uint32(len(payloads)))
+		payload, err := readFrame(r, at, size, generation)
 		if err != nil {
 			return payloads, generation
 		}
-		generation = g
-		at += frameHeader + int64(len(payload))
 		payloads = append(payloads, payload)
+		at = spoolMark{offset: at.offset + frameHeader + int64(len(payload)), number: at.number + 1}
 	}
 }
 
@@ -29,10 +39,16 @@ func Frame(generation uint64, number uint32, payload []byte) []byte {
 	return frame(generation, number, payload)
 }
 
+// Disk is what the spool does with its file.
+type Disk = disk
+
+// OnDisk puts something in front of the spool's file.
+func (o *Options) OnDisk(wrap func(Disk) Disk) { o.disk = wrap }
+
 // IndexedQueries are the queries that must not read a whole table.
 func IndexedQueries() []string {
 	return []string{
 		sqlFailures, sqlOutstanding, sqlLast, "SELECT " + sqlNoticeColumns + sqlOpen,
-		sqlFind,
+		sqlFind, sqlRefundCounted,
 	}
 }

@@ -1,31 +1,60 @@
 package store
 
 import (
+	"context"
+	"time"
+
 	"wxnotify/service/callback"
 )
 
 // importChunk is how many spool entries share a transaction.
 const importChunk = 128
 
+// runImports is the one goroutine that reads the spool, beside the committer: a
+// spool whose disk hangs must not hold up a database that is well.
+func (d *DB) runImports() {
+	defer close(d.imported)
+	tick := time.NewTicker(pulse)
+	defer tick.Stop()
+	transact := func(do func(*writing) error) error { return d.request(context.Background(), do) }
+	for {
+		select {
+		case <-tick.C:
+			for d.importSpool(transact) == importChunk {
+			}
+		case <-d.stop:
+			for d.importSpool(transact) > 0 {
+			}
+			return
+		}
+	}
+}
+
 // importSpool brings what waits in the spool into the database, one chunk at a
 // time, and reports how many entries it moved. They leave the spool after the
 // commit; if the process dies between the two, they come again and change
 // nothing, because their ids are known.
-func (d *DB) importSpool() int {
+func (d *DB) importSpool(transact func(func(*writing) error) error) int {
 	entries, upTo, damaged, err := d.spool.batch(importChunk)
-	if err != nil || len(entries)+damaged == 0 {
+	if err != nil {
+		return 0
+	}
+	if len(entries)+damaged == 0 {
+		_ = d.spool.imported(upTo) // an emptying that failed is tried again
 		return 0
 	}
 	unkept := 0
 	if len(entries) > 0 {
-		err = d.transact(func(w *writing) error {
+		err = transact(func(w *writing) error {
 			unkept = 0
 			for _, e := range entries {
-				v, err := w.carefully(e.job(), w.keep)
+				j := e.job()
+				j.row.Counted = max(e.Received, w.now)
+				v, err := w.carefully(j, w.keep)
 				if err != nil {
 					return err
 				}
-				if v.Row == "" {
+				if v.Row == "" && !j.stray() {
 					unkept++
 				}
 			}
@@ -35,7 +64,6 @@ func (d *DB) importSpool() int {
 			return 0
 		}
 	}
-	clear(d.poison)
 	d.lost.Add(int64(damaged + unkept))
 	if d.spool.imported(upTo) != nil {
 		return 0

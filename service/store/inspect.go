@@ -13,7 +13,7 @@ import (
 
 // Inspection is what [Inspect] finds in a database.
 type Inspection struct {
-	SQLite      string // version of the library that serves would use
+	SQLite      string // version of the library that serve would use
 	Schema      int64  // version of the newest migration in the database
 	Outstanding int64  // notifications that have not been accepted (未入账)
 }
@@ -31,13 +31,18 @@ func Inspect(ctx context.Context, path string) (i Inspection, err error) {
 		return i, fmt.Errorf("store: opening the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	err = errors.Join(
-		db.GetContext(ctx, &i.SQLite, "SELECT sqlite_version()"),
-		db.GetContext(ctx, &i.Schema, "SELECT max(version_id) FROM migrations"),
-		db.GetContext(ctx, &i.Outstanding, "SELECT count(*)"+sqlOpen, micros(time.Now().Add(-watchTime))),
-	)
-	if err != nil {
-		return i, fmt.Errorf("store: looking into the database: %w", err)
+	for _, q := range []struct {
+		into  any
+		query string
+		args  []any
+	}{
+		{&i.SQLite, "SELECT sqlite_version()", nil},
+		{&i.Schema, "SELECT max(version_id) FROM migrations", nil},
+		{&i.Outstanding, "SELECT count(*)" + sqlOpen, []any{micros(time.Now().Add(-watchTime))}},
+	} {
+		if err := db.GetContext(ctx, q.into, q.query, q.args...); err != nil {
+			return i, fmt.Errorf("store: looking into the database: %w", err)
+		}
 	}
 	return i, nil
 }

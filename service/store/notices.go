@@ -79,18 +79,16 @@ func (w *writing) accept(n callback.Notification, a *arrival) (v verdict, err er
 	}
 	v.arrived(a, row)
 	if !first {
-		switch row.Standing {
-		case outstanding, watched:
-			row.Closed, row.EventID = w.now, n.Event()
-			done, err := w.exec(w.st.acceptNotice, row)
-			if err != nil {
+		if row.NotificationID != n.ID {
+			if err := w.closeOpened(row, n.ID); err != nil {
 				return v, err
 			}
-			if done == 0 { // another process was quicker
-				v.Duplicate, v.Event = true, row.EventID
-				return v, nil
-			}
-		default:
+		}
+		done, err := w.book(row, n)
+		if err != nil {
+			return v, err
+		}
+		if !done {
 			v.known(row)
 			return v, nil
 		}
@@ -113,6 +111,26 @@ func (w *writing) accept(n callback.Notification, a *arrival) (v verdict, err er
 	row.Reason = string(reason)
 	_, err = w.exec(w.st.standNotice, row)
 	return v, err
+}
+
+// book makes an open row the verified message n. It does nothing to a row that
+// is decided.
+func (w *writing) book(row notice, n callback.Notification) (done bool, err error) {
+	if row.Standing == accepted || row.Standing == quarantined {
+		return false, nil // most copies: the statement would find nothing
+	}
+	row.Closed, row.EventID = w.now, n.Event()
+	rows, err := w.exec(w.st.acceptNotice, row)
+	return rows > 0, err
+}
+
+// closeOpened ends what was only opened under this notification id while its
+// message had a row by its key already: the two are one message.
+func (w *writing) closeOpened(row notice, id string) error {
+	_, err := w.run(`UPDATE notifications SET standing = 'accepted', closed_at = ?, facts = ?
+WHERE notification_id = ? AND merchant = ? AND id <> ? AND facts = '' AND standing IN ('outstanding', 'watched')`,
+		w.now, row.Facts, id, row.Merchant, row.ID)
+	return err
 }
 
 // contradicts keeps a message that says something else than an earlier one of

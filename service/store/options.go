@@ -13,13 +13,17 @@ type Options struct {
 	// Path is the SQLite file. It must be on a local file system.
 	Path string
 	// SpoolPath is the spool file, SpoolSize its size in bytes (default 64 MiB,
-	// written out in full at start). Without a path there is no spool: for
-	// commands that open the store of a running service.
+	// written out in full at start). Without a path there is no spool.
 	SpoolPath string
 	SpoolSize int64
+	// Beside opens the store of a running service: no migration, no checkpoint at
+	// the end; an older schema is refused with [ErrOlderSchema]. For commands,
+	// which leave the spool to the service as well.
+	Beside bool
 
 	// Merchants are the configured names. Arrivals for any other name are
-	// counted together, as "_OTHER". Empty: every name counts as configured.
+	// counted together, as [callback.OtherMerchant]. Empty: every name counts as
+	// configured.
 	Merchants []string
 	// OrdersRequired tells which merchants register their orders ahead.
 	OrdersRequired map[string]bool
@@ -52,6 +56,8 @@ type Options struct {
 	Commit func(ctx context.Context, size int, waited time.Duration) (context.Context, string, func(error))
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
+
+	disk func(disk) disk // what the tests put in front of the spool's file
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -149,6 +149,11 @@ func (w *writing) contradiction(o order) (callback.Reason, error) {
 	return callback.ReasonConflict, nil
 }
 
+// sqlRefundCounted looks for accepted messages of one refund by their keys: the
+// key itself, and those with a conflict mark. '$' is the character after '#'.
+const sqlRefundCounted = `SELECT count(*) FROM notifications
+WHERE merchant = ? AND business_key >= ? AND business_key < ? AND standing = 'accepted' AND business_key <> ?`
+
 // believe moves the order on a person's word, whatever the order says. A refund
 // that is already counted is not counted again.
 func (w *writing) believe(n callback.Notification) error {
@@ -158,9 +163,8 @@ func (w *writing) believe(n callback.Notification) error {
 	o, move := told(n, w.now), w.st.believePayment
 	if n.Kind == callback.Refund {
 		var counted int
-		if err := w.get(&counted, `SELECT count(*) FROM notifications
-WHERE merchant = ? AND kind = 'refund' AND refund_id = ? AND state = 'SUCCESS' AND standing = 'accepted'
-	AND business_key <> ?`, n.Merchant, n.RefundID, n.Key); err != nil || counted > 0 {
+		key := "refund/" + n.RefundID + "/SUCCESS"
+		if err := w.get(&counted, sqlRefundCounted, n.Merchant, key, key+"$", n.Key); err != nil || counted > 0 {
 			return err
 		}
 		move = w.st.believeRefund

@@ -101,7 +101,7 @@ func named(n *callback.Notification, merchant string) *callback.Notification {
 // label folds the names that no merchant has into one.
 func (d *DB) label(merchant string, reason callback.Reason) string {
 	if reason == callback.ReasonUnknownMerchant || len(d.merchants) > 0 && !d.merchants[merchant] {
-		return other
+		return callback.OtherMerchant
 	}
 	return merchant
 }

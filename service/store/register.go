@@ -23,9 +23,9 @@ WHERE NOT EXISTS (SELECT 1 FROM incidents
 // RegisterOrder makes an order known ahead, or confirms one that a callback
 // told of. Only merchant, number and amount of o are read. With another amount
 // than the known one, it is an [callback.ErrOrderConflict] and an incident.
-func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (created bool, err error) {
-	conflict := false
-	err = d.request(ctx, func(w *writing) error {
+func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (bool, error) {
+	var created, conflict bool // read only when the request has ended, which a caller may not wait for
+	err := d.request(ctx, func(w *writing) error {
 		created, conflict = false, false
 		row := order{
 			Merchant: o.Merchant, OutTradeNo: o.OutTradeNo, Amount: o.Amount.Minor, Currency: o.Amount.Currency,

@@ -67,6 +67,7 @@ type arrival struct {
 	PathMerchant  string        `db:"path_merchant"`
 	Received      int64         `db:"received_at"`
 	Read          int64         `db:"read_at"`
+	Counted       int64         `db:"counted_at" json:"-"` // when the failure gauge learns of it
 	Outcome       string        `db:"outcome"`
 	Class         string        `db:"class"`
 	Reason        string        `db:"reason"`
@@ -91,9 +92,6 @@ type arrival struct {
 	message
 }
 
-// other is the merchant label of every name that is not configured.
-const other = "_OTHER"
-
 // arrivalOf makes the row of an entry. Text that strangers choose is brought
 // within the columns' limits here, so that it can fail no statement; ids of
 // proven messages are not touched, because a shortened id is another id.
@@ -106,6 +104,7 @@ func arrivalOf(e callback.Entry) arrival {
 		PathMerchant:  clean(env.Merchant, 64),
 		Received:      micros(env.Received),
 		Read:          micros(env.Read),
+		Counted:       micros(env.Received),
 		ContentType:   clean(env.ContentType, 128),
 		Length:        env.Length,
 		Digest:        digest[:],
@@ -140,7 +139,7 @@ func (a *arrival) refused(reason callback.Reason, class callback.Class, detail s
 func (a arrival) bare() arrival {
 	b := arrival{
 		ID: a.ID, Merchant: clean(a.Merchant, 64), PathMerchant: clean(a.PathMerchant, 64),
-		Received: a.Received, Read: a.Read, Length: a.Length, Digest: a.Digest, Body: []byte{}, Trace: a.Trace,
+		Received: a.Received, Read: a.Read, Counted: a.Counted, Length: a.Length, Digest: a.Digest, Body: []byte{}, Trace: a.Trace,
 	}
 	b.API = clean(a.API, 8)
 	b.refused(callback.ReasonInternal, callback.Proven, "the database refused the row",

@@ -14,7 +14,7 @@ const failureWindow = 5 * time.Minute
 
 const (
 	sqlFailures = `SELECT merchant, class, reason, sum(1 + repeats) AS count
-FROM callbacks WHERE outcome = 'failed' AND received_at >= ?
+FROM callbacks WHERE outcome = 'failed' AND counted_at >= ?
 GROUP BY merchant, class, reason`
 
 	// Open is what is neither accepted nor ended; a watched probe has an hour.
@@ -41,6 +41,7 @@ FROM names WHERE name IS NOT NULL`
 // Snapshot reads the state of failures: four indexed queries in one read.
 func (d *DB) Snapshot(ctx context.Context) (s callback.Snapshot, err error) {
 	now := d.opts.Now()
+	waiting := d.spool.failures() // before the database: an import meanwhile counts twice rather than never
 	tx, err := d.reader.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return s, fmt.Errorf("store: snapshot: %w", err)
@@ -49,6 +50,15 @@ func (d *DB) Snapshot(ctx context.Context) (s callback.Snapshot, err error) {
 	s = callback.Snapshot{Taken: now, LastCallback: make(map[string]time.Time)}
 	if err := tx.SelectContext(ctx, &s.Failures, tx.Rebind(sqlFailures), micros(d.windowStart(now))); err != nil {
 		return s, fmt.Errorf("store: counting failures: %w", err)
+	}
+	for i, f := range s.Failures {
+		series := callback.FailureCount{Merchant: f.Merchant, Class: f.Class, Reason: f.Reason}
+		s.Failures[i].Count += waiting[series]
+		delete(waiting, series)
+	}
+	for f, n := range waiting {
+		f.Count = n
+		s.Failures = append(s.Failures, f)
 	}
 	var open []struct {
 		Merchant              string

@@ -48,7 +48,7 @@ func TestSpoolDamage(t *testing.T) {
 	if len(frames) != entries {
 		t.Fatalf("%d frames", len(frames))
 	}
-	used := 0
+	used := store.SpoolStart
 	var ends []int
 	for _, f := range frames {
 		used += len(store.Frame(0, 0, f))
@@ -65,11 +65,12 @@ func TestSpoolDamage(t *testing.T) {
 		"cut to nothing":           {func([]byte) []byte { return nil }, 0, 0},
 		"torn: half of it zeros":   {func(b []byte) []byte { clear(b[used-100 : used]); return b }, 4, 0},
 		"a flipped bit":            {func(b []byte) []byte { b[ends[1]+40] ^= 1; return b }, 4, 1},
-		"the first header":         {func(b []byte) []byte { b[2] ^= 1; return b }, 4, 1},
+		"the first header":         {func(b []byte) []byte { b[store.SpoolStart+2] ^= 1; return b }, 4, 1},
 		"two in a row":             {func(b []byte) []byte { clear(b[ends[0]:ends[2]]); return b }, 3, 2},
 		"an absurd length":         {func(b []byte) []byte { b[ends[2]+4] = 0xff; return b }, 4, 1},
 		"a frame of another run":   {func(b []byte) []byte { copy(b[ends[3]:], store.Frame(42, 4, []byte("{}"))); return b }, 4, 0},
-		"an entry that is no JSON": {func([]byte) []byte { return store.Frame(42, 0, []byte("junk")) }, 0, 1},
+		"an entry that is no JSON": {func(b []byte) []byte { return append(b[:store.SpoolStart], store.Frame(42, 0, []byte("junk"))...) }, 0, 1},
+		"the mark":                 {func(b []byte) []byte { copy(b, "junk"); return b }, 5, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,14 +117,14 @@ func TestSpoolIsEmptied(t *testing.T) {
 // FuzzSpool: no content makes the reader panic, and what it reads is what a
 // writer wrote.
 func FuzzSpool(f *testing.F) {
-	one := store.Frame(7, 0, []byte(`{"ID":"1"}`))
+	one := append(make([]byte, store.SpoolStart), store.Frame(7, 0, []byte(`{"ID":"1"}`))...)
 	two := append(bytes.Clone(one), store.Frame(7, 1, []byte(`{"ID":"2"}`))...)
 	for _, seed := range [][]byte{nil, one, two, two[:len(two)-1], append(bytes.Clone(one), store.Frame(8, 1, nil)...), make([]byte, 100)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		payloads, generation := store.Frames(content)
-		var again []byte
+		again := content[:min(store.SpoolStart, len(content)):min(store.SpoolStart, len(content))]
 		for i, p := range payloads {
 			again = append(again, store.Frame(generation, uint32(i), p)...)
 		}
@@ -157,5 +158,65 @@ func TestOlderVersion(t *testing.T) {
 		if got := store.OlderVersion(v, "3.51.3"); got != want {
 			t.Errorf("%q: %v", v, got)
 		}
+	}
+}
+
+// A first frame that was torn does not bring back the run before it, which was
+// imported; but a run of which only the first frame is damaged is found.
+func TestSpoolTornFirstFrame(t *testing.T) {
+	t.Parallel()
+	o, content := spooled(t, 3)
+	if err := os.WriteFile(o.SpoolPath, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustOpen(t, o).Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	emptied, err := os.ReadFile(o.SpoolPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames, _ := store.Frames(content)
+	first := store.Frame(7, 0, frames[2]) // other bytes than those that lie there
+	for name, c := range map[string]struct {
+		written []byte
+		want    int
+	}{
+		"nothing":                  {nil, 0},
+		"half a header":            {first[:store.SpoolStart/2], 0},
+		"a header":                 {first[:store.SpoolStart], 0},
+		"half a frame":             {first[:len(first)/2], 0},
+		"a frame":                  {first, 1},
+		"a torn frame and another": {append(append(bytes.Clone(first[:len(first)-1]), 0), store.Frame(7, 1, frames[1])...), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := sqlite().Options(t) // a fresh database: nothing is known by its id
+			o.SpoolSize = int64(len(emptied))
+			file := bytes.Clone(emptied)
+			copy(file[store.SpoolStart:], c.written)
+			if err := os.WriteFile(o.SpoolPath, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			mustOpen(t, o)
+			if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != c.want {
+				t.Errorf("%d imported, want %d", n, c.want)
+			}
+		})
+	}
+}
+
+// A smaller setting does not hide what waits in a larger file.
+func TestSpoolShrinks(t *testing.T) {
+	t.Parallel()
+	const entries = 20
+	o, content := spooled(t, entries)
+	if err := os.WriteFile(o.SpoolPath, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.SpoolSize = 4 << 10
+	mustOpen(t, o)
+	if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != entries {
+		t.Errorf("%d imported of %d", n, entries)
 	}
 }

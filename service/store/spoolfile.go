@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 )
 
-// The spool file is one preallocated run of frames. A frame is a header and a
-// payload; the frames of one generation follow each other from the start. What
-// does not continue the run (a torn write, an older generation, zeros) ends it.
+// The spool file is a mark and one preallocated run of frames. A frame is a
+// header and a payload; the frames of one generation follow each other from the
+// start. What does not continue the run (a torn write, an older generation,
+// zeros) ends it. The mark is a frame without payload, whose generation is that
+// of the run that was imported last: its frames still lie in the file.
 //
 //	magic 4 | payload length 4 | generation 8 | number 4 | CRC-32C 4 | payload
 //
@@ -23,6 +26,9 @@ const (
 	frameMagic  = 0x77785331 // "wxS1"
 	frameHeader = 24
 	frameMax    = 16 << 20 // no body is near this; a longer length is damage
+
+	spoolStart = frameHeader    // of the run, behind the mark
+	markNumber = math.MaxUint32 // no frame of a run has it
 )
 
 // errSpoolFull is why an arrival is only counted.
@@ -46,14 +52,22 @@ func frame(generation uint64, number uint32, payload []byte) []byte {
 // errNoFrame ends a run of frames. It is not a failure.
 var errNoFrame = errors.New("store: no further frame")
 
-// readFrame reads the frame at offset. The first frame of a run tells its
-// generation: for it, pass number 0 and any generation.
-func readFrame(r io.ReaderAt, offset, size int64, generation uint64, number uint32) (payload []byte, gen uint64, err error) {
-	payload, gen, found, err := parseFrame(r, offset, size)
-	if err == nil && (found != number || number > 0 && gen != generation) {
+// readMark tells which run was imported last; 0: none.
+func readMark(r io.ReaderAt, size int64) (generation uint64, err error) {
+	_, generation, number, err := parseFrame(r, 0, size)
+	if errors.Is(err, errNoFrame) || err == nil && number != markNumber {
+		return 0, nil
+	}
+	return generation, err
+}
+
+// readFrame reads the frame of a run that must be at this place.
+func readFrame(r io.ReaderAt, at spoolMark, size int64, generation uint64) (payload []byte, err error) {
+	payload, gen, number, err := parseFrame(r, at.offset, size)
+	if err == nil && (number != at.number || gen != generation) {
 		err = errNoFrame
 	}
-	return payload, gen, err
+	return payload, err
 }
 
 // parseFrame reads whatever frame is at offset.
@@ -80,17 +94,28 @@ func parseFrame(r io.ReaderAt, offset, size int64) (payload []byte, generation u
 	return payload, binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint32(h[16:]), nil
 }
 
-// resync looks behind damage for where the run goes on: the next sound frame
-// that belongs to it. At the start of the file the generation is not known
-// either, and the first sound frame tells it; but a header of zeros is no
-// damage, it is how a run is ended.
-func resync(r io.ReaderAt, from spoolMark, size int64, generation uint64) (spoolMark, uint64, error) {
+// findRun tells where the run begins and its generation. The run that was
+// imported last is none, and neither are zeros; a damaged first frame is skipped.
+func findRun(r io.ReaderAt, size int64, imported uint64) (at spoolMark, generation uint64, err error) {
+	at.offset = spoolStart
 	var h [frameHeader]byte
-	if from.number == 0 {
-		if err := readFull(r, h[:], 0); err != nil || h == ([frameHeader]byte{}) {
-			return from, 0, cmp.Or(err, errNoFrame)
-		}
+	if err := readFull(r, h[:], at.offset); err != nil || h == ([frameHeader]byte{}) {
+		return at, 0, cmp.Or(err, errNoFrame)
 	}
+	_, generation, number, err := parseFrame(r, at.offset, size)
+	switch {
+	case errors.Is(err, errNoFrame), err == nil && number != 0:
+		at.number = 1
+		return resync(r, at, size, func(generation uint64) bool { return generation != imported })
+	case err == nil && generation == imported:
+		err = errNoFrame
+	}
+	return at, generation, err
+}
+
+// resync looks behind damage for where the run goes on: the next sound frame
+// that belongs to it.
+func resync(r io.ReaderAt, from spoolMark, size int64, belongs func(generation uint64) bool) (spoolMark, uint64, error) {
 	magic := binary.BigEndian.AppendUint32(nil, frameMagic)
 	window := make([]byte, 1<<20)
 	for at := from.offset + 1; at+frameHeader <= size; {
@@ -105,7 +130,7 @@ func resync(r io.ReaderAt, from spoolMark, size int64, generation uint64) (spool
 			}
 			next += i
 			_, gen, number, err := parseFrame(r, at+int64(next), size)
-			if err == nil && (from.number == 0 || gen == generation && number >= from.number) {
+			if err == nil && belongs(gen) && number >= from.number {
 				return spoolMark{offset: at + int64(next), number: number}, gen, nil
 			}
 		}

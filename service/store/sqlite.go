@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ func sqliteDialect() dialect {
 		binds:      "sqlite3",
 		goose:      goose.DialectSQLite3,
 		migrations: migrations,
+		create:     sqliteCreate,
 		writer: func(path string) string {
 			return sqliteDSN(path, url.Values{"_txlock": {"immediate"}},
 				"journal_size_limit(67108864)")
@@ -53,7 +55,25 @@ func sqliteDialect() dialect {
 	}
 }
 
-// sqliteDSN sets synchronous=FULL by name although it is this driver's default:
+// sqliteCreate makes an empty database that is nobody else's to read: it names
+// orders and amounts. SQLite would make it by the umask, and gives the files
+// beside it the mode of this one. What exists is not even opened, because to
+// close it again would end the locks of this process's other connections.
+// Source: https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+func sqliteCreate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("store: creating the database: %w", err)
+	}
+	return f.Close()
+}
+
+// sqliteDSN opens what exists, and never makes a database by the way.
+//
+// It sets synchronous=FULL by name although it is this driver's default:
 // under NORMAL a power cut takes back commits that were answered, and other
 // drivers default to it. Source: https://sqlite.org/pragma.html#pragma_synchronous
 func sqliteDSN(path string, q url.Values, pragmas ...string) string {
@@ -63,6 +83,7 @@ func sqliteDSN(path string, q url.Values, pragmas ...string) string {
 	q["_pragma"] = append([]string{
 		"busy_timeout(1000)", "journal_mode(WAL)", "synchronous(FULL)", "mmap_size(0)",
 	}, pragmas...)
+	q.Set("mode", "rw")
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}

@@ -32,14 +32,14 @@ type statements struct {
 
 const (
 	sqlInsertCallback = `INSERT INTO callbacks (
-	id, merchant, path_merchant, api, received_at, read_at, outcome, class, reason, detail, status,
+	id, merchant, path_merchant, api, received_at, read_at, counted_at, outcome, class, reason, detail, status,
 	arrival, repeats, notification, notification_id, kind, event_type, mchid, appid, business_key,
 	out_trade_no, transaction_id, out_refund_no, refund_id, state, result_code,
 	amount, currency, refund, refund_currency, created_at, succeeded_at,
 	peer, content_type, length, digest, body_form, body_key, body,
 	serial, signed_at, nonce, signature_type, signature, trace)
 VALUES (
-	:id, :merchant, :path_merchant, :api, :received_at, :read_at, :outcome, :class, :reason, :detail, :status,
+	:id, :merchant, :path_merchant, :api, :received_at, :read_at, :counted_at, :outcome, :class, :reason, :detail, :status,
 	:arrival, :repeats, :notification, :notification_id, :kind, :event_type, :mchid, :appid, :business_key,
 	:out_trade_no, :transaction_id, :out_refund_no, :refund_id, :state, :result_code,
 	:amount, :currency, :refund, :refund_currency, :created_at, :succeeded_at,
@@ -47,16 +47,18 @@ VALUES (
 	:serial, :signed_at, :nonce, :signature_type, :signature, :trace)`
 
 	// The row may be there already: its commit was late or its outcome unknown.
-	// Then only what was really answered is noted.
+	// Then only what was really answered is noted; a failure that nobody has
+	// counted yet is a failure of now.
 	sqlRemarkCallback = `UPDATE callbacks
-SET outcome = :outcome, class = :class, reason = :reason, detail = :detail, status = :status
+SET counted_at = CASE WHEN outcome = 'failed' THEN counted_at ELSE :counted_at END,
+	outcome = :outcome, class = :class, reason = :reason, detail = :detail, status = :status
 WHERE id = :id`
 
 	sqlAnswered = `UPDATE callbacks
 SET answered_status = :status, answered_at = :at, duration = :took
 WHERE id = :id`
 
-	sqlRepeated = `UPDATE callbacks SET repeats = repeats + :times WHERE id = :id`
+	sqlRepeated = `UPDATE callbacks SET repeats = CASE WHEN repeats < :times THEN :times ELSE repeats END WHERE id = :id`
 
 	// The first copy inserts; to all others the unique keys say no.
 	sqlInsertNotice = `INSERT INTO notifications (
@@ -80,10 +82,11 @@ SET arrivals = arrivals + 1,
 	last_at = CASE WHEN last_at < :last_at THEN :last_at ELSE last_at END,
 	previous_trace = last_trace, last_trace = :last_trace
 WHERE %s = :%[1]s AND merchant = :merchant AND (facts = '' OR :facts = '' OR facts = :facts)
-RETURNING id, event_id, standing, reason, arrivals, first_trace, previous_trace`
+RETURNING id, notification_id, event_id, standing, reason, arrivals, first_trace, previous_trace`
 
 	// The compare-and-set: open → accepted, once. The verified copy's own words
-	// replace those of a copy that was only opened for diagnosis.
+	// replace those of a copy that was only opened for diagnosis; a person who
+	// rejected that one has not decided about this one.
 	sqlAcceptNotice = `UPDATE notifications
 SET standing = 'accepted', reason = '', facts = :facts, callback = :callback, closed_at = :closed_at,
 	business_key = :business_key, notification_id = :notification_id, event_id = :event_id,
@@ -93,7 +96,7 @@ SET standing = 'accepted', reason = '', facts = :facts, callback = :callback, cl
 	state = :state, result_code = :result_code, amount = :amount, currency = :currency,
 	refund = :refund, refund_currency = :refund_currency,
 	created_at = :created_at, succeeded_at = :succeeded_at
-WHERE id = :id AND standing IN ('outstanding', 'watched')`
+WHERE id = :id AND (standing IN ('outstanding', 'watched') OR standing = 'rejected' AND facts = '')`
 
 	// What was accepted a moment ago, in this transaction, turns out otherwise.
 	sqlStandNotice = `UPDATE notifications
@@ -101,10 +104,12 @@ SET standing = :standing, reason = :reason, closed_at = 0
 WHERE id = :id`
 
 	// A failure keeps an open notification open and says why; it takes nothing
-	// back from one that is accepted.
+	// back from one that is accepted. From the first verified copy on, a person
+	// decides about that.
 	sqlReviveNotice = `UPDATE notifications
-SET standing = 'outstanding', reason = :reason
-WHERE id = :id AND standing IN ('outstanding', 'watched')`
+SET standing = 'outstanding', reason = :reason, closed_at = 0,
+	facts = CASE WHEN facts = '' THEN :facts ELSE facts END
+WHERE id = :id AND (standing IN ('outstanding', 'watched') OR standing = 'rejected' AND facts = '' AND :facts <> '')`
 
 	sqlInsertOutbox = `INSERT INTO outbox (
 	event_id, destination, notification, state, attempts, due_at, lease, leased_until, created_at, done_at)

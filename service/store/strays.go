@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +35,10 @@ type tallyKey struct{ merchant, reason string }
 type tally struct {
 	row     arrival // without body; kept to be written later if it must
 	minute  int64
-	durable bool // the row is in the database
-	writing bool // the row is on its way there
-	repeats int64
+	durable bool  // the row is in the database, or in the spool
+	writing bool  // the row is on its way there
+	repeats int64 // all that were counted on it
+	paid    int64 // of these, what the row says
 }
 
 func (j *job) stray() bool {
@@ -64,14 +66,14 @@ func (s *strays) admit(row *arrival, now time.Time) (*tally, place) {
 	key := tallyKey{row.Merchant, row.Reason}
 	t := s.tallies[key]
 	if t == nil && len(s.tallies) >= strayLabels {
-		row.Merchant = other
-		key.merchant = other
+		row.Merchant = callback.OtherMerchant
+		key.merchant = callback.OtherMerchant
 		t = s.tallies[key]
 	}
-	// A row that could not be written yet goes on counting: one per outage, not
+	// A row that could be kept nowhere yet goes on counting: one per outage, not
 	// one per minute of it.
 	if t == nil || t.minute != minute && t.durable {
-		if t != nil && t.repeats > 0 {
+		if t != nil && t.repeats > t.paid {
 			s.closed = append(s.closed, t)
 		}
 		s.spend(row)
@@ -104,7 +106,9 @@ func (s *strays) wrote(t *tally, p place, ok bool) {
 	case p == first:
 		t.writing, t.durable = false, ok
 	case !ok:
-		t.repeats++
+		if t.repeats++; s.tallies[tallyKey{t.row.Merchant, t.row.Reason}] != t && !slices.Contains(s.closed, t) {
+			s.closed = append(s.closed, t) // its minute is over and it was forgotten
+		}
 	}
 }
 
@@ -121,7 +125,7 @@ func (s *strays) debts() (all []debt) {
 		all = append(all, debt{tally: t, n: t.repeats})
 	}
 	for _, t := range s.tallies {
-		if !t.writing && (!t.durable || t.repeats > 0) {
+		if !t.writing && (!t.durable || t.repeats > t.paid) {
 			all = append(all, debt{tally: t, n: t.repeats})
 		}
 	}
@@ -133,18 +137,18 @@ func (s *strays) paid(all []debt, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, d := range all {
-		d.tally.repeats -= d.n
+		d.tally.paid = d.n
 		d.tally.durable = true
 	}
 	open := s.closed[:0]
 	for _, t := range s.closed {
-		if t.repeats > 0 {
+		if t.repeats > t.paid {
 			open = append(open, t)
 		}
 	}
 	s.closed = open
 	for key, t := range s.tallies {
-		if t.durable && t.repeats == 0 && t.minute != now.Unix()/60 {
+		if t.durable && t.repeats == t.paid && t.minute != now.Unix()/60 {
 			delete(s.tallies, key)
 		}
 	}
@@ -158,20 +162,23 @@ func (d *DB) recordStray(ctx context.Context, j *job) *callback.Refusal {
 	if place == counted {
 		return &refusal
 	}
-	r := d.await(ctx, j)
-	// A commit that is merely late may still write the row; then this one
-	// request could be counted twice. Under-counting would be worse.
-	d.strays.wrote(t, place, r.refusal != nil && r.refusal.Trail.Row != "")
-	if r.refusal != nil {
+	switch r := d.await(ctx, j); {
+	case r.refusal != nil:
 		refusal.Trail = r.refusal.Trail
+	case place == first && d.spool.keep(ctx, entry{arrival: j.row}) == nil:
+		refusal.Trail = callback.Trail{Row: j.row.ID, Spooled: true}
 	}
+	// A commit that is merely late may still write a sample's row; then this one
+	// request could be counted twice. Under-counting would be worse.
+	d.strays.wrote(t, place, refusal.Trail.Row != "")
 	return &refusal
 }
 
-// payStrays writes the counts that are owed. One that the database refuses is
-// given up, for it would hold up all others for ever.
+// payStrays writes the counts that are owed, once their rows have come from the
+// spool. One that the database refuses is given up, for it would hold up all
+// others for ever.
 func (d *DB) payStrays() {
-	debts := d.strays.debts()
+	debts := slices.DeleteFunc(d.strays.debts(), func(owed debt) bool { return d.spool.holds(owed.tally.row.ID) })
 	if len(debts) == 0 {
 		return
 	}

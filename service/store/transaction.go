@@ -51,8 +51,19 @@ func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 	return err
 }
 
-// transact is transactIn with the committer's own time limit.
+// transact is transactIn with the committer's own time limit, and tried again as
+// long as every try finds one more row that makes something panic.
 func (d *DB) transact(do func(*writing) error) error {
+	err := d.transactOnce(do)
+	for poisoned := 0; isPanic(err) && poisoned < len(d.poison); {
+		poisoned = len(d.poison)
+		err = d.transactOnce(do)
+	}
+	clear(d.poison)
+	return err
+}
+
+func (d *DB) transactOnce(do func(*writing) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d.opts.CommitTimeout)
 	defer cancel()
 	return d.transactIn(ctx, do)

@@ -71,24 +71,16 @@ func (w *writing) arrive(j *job) (v verdict, err error) {
 	case v.refusal != nil:
 		a.refused(v.refusal.Reason, v.refusal.Class, v.refusal.Detail, v.refusal.Status())
 	case v.Quarantine != "":
-		a.refused(v.Quarantine, v.Quarantine.Class(), "", v.Quarantine.Status(v.Quarantine.Class()))
+		a.refused(v.Quarantine, v.Quarantine.Class(), "", callback.API(a.API).Success())
 	default:
 		a.Outcome = string(callback.Accepted)
 		if v.Duplicate {
 			a.Outcome = string(callback.Duplicate)
 		}
-		a.Status = success(callback.API(a.API))
+		a.Status = callback.API(a.API).Success()
 	}
 	_, err = w.exec(w.st.insertCallback, a)
 	return v, err
-}
-
-// success is the status of the answer that a receipt stands for.
-func success(api callback.API) int {
-	if api == callback.V2 {
-		return 200
-	}
-	return 204
 }
 
 // keep writes an arrival whose row may be there already: one from the spool, or

@@ -59,6 +59,10 @@ type story struct {
 	// authentic is true when the sender is known to be WeChat Pay: only then
 	// may the record hold more of the body than a masked beginning.
 	authentic bool
+	// form is how the body is stored. What the sealer left as it came, because
+	// WeChat Pay encrypted it, may be shown. Empty until there is something to
+	// record: then it may not.
+	form callback.SealForm
 }
 
 type storyKey struct{}
@@ -100,9 +104,9 @@ func (t *Telemetry) judge(s *story, receipt callback.Receipt, err error) verdict
 		v.outcome = callback.Failed
 		v.reason, v.class = folded(receipt.Reason(), receipt.Reason().Class())
 		v.detail = v.reason.English()
-		v.status = success(v.api)
+		v.status = v.api.Success()
 	default:
-		v.outcome, v.status = receipt.Outcome(), success(v.api)
+		v.outcome, v.status = receipt.Outcome(), v.api.Success()
 	}
 	// As in the store: whose key opened a message says more than its path.
 	v.merchant = t.series.merchant(s.env.Merchant)
@@ -110,14 +114,6 @@ func (t *Telemetry) judge(s *story, receipt callback.Receipt, err error) verdict
 		v.merchant = t.series.merchant(v.known.Merchant)
 	}
 	return v
-}
-
-// success is the status that acknowledges a callback.
-func success(api callback.API) int {
-	if api == callback.V2 {
-		return 200
-	}
-	return 204
 }
 
 // tell writes one callback's facts everywhere they belong. A fault in here

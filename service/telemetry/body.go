@@ -20,14 +20,14 @@ const (
 	cutMark = "…truncated"
 )
 
-// bodyText is what a record may hold of a body. Authentic v3 bodies are
+// bodyText is what a record may hold of a body. Authentic v3 envelopes are
 // WeChat's own ciphertext; of authentic v2 bodies, which are clear text, only
 // allow-listed fields; of anything else, a masked beginning.
-func bodyText(body []byte, api callback.API, authentic bool) string {
+func bodyText(body []byte, api callback.API, authentic bool, form callback.SealForm) string {
 	switch {
 	case authentic && api == callback.V2:
 		return allowed(body)
-	case authentic && isEnvelope(body):
+	case authentic && form == callback.SealWeChat:
 		if len(body) > bodyLimit {
 			return clip(string(body), bodyLimit-len(cutMark)) + cutMark
 		}

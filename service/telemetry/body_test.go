@@ -1,7 +1,6 @@
 package telemetry_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -9,38 +8,6 @@ import (
 	"wxnotify/service/callback"
 	"wxnotify/service/telemetry"
 )
-
-// TestIsEnvelope: only a body that can hold nothing in clear is shown.
-func TestIsEnvelope(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		body string
-		want bool
-	}{
-		"as sent":           {envelopeBody, true},
-		"pretty":            {strings.NewReplacer(`,"`, ",\n\t\"", `":`, `" : `).Replace(envelopeBody) + "\r\n", true},
-		"another member":    {strings.Replace(envelopeBody, `{"id"`, `{"openid":"o1","id"`, 1), false},
-		"inner member":      {strings.Replace(envelopeBody, `"nonce"`, `"payer":"x","nonce"`, 1), false},
-		"member twice":      {strings.Replace(envelopeBody, `{"id"`, `{"id":"13800138000","id"`, 1), false},
-		"resource twice":    {strings.Replace(envelopeBody, `"resource":`, `"resource":{},"resource":`, 1), false},
-		"member in capital": {strings.Replace(envelopeBody, `"id"`, `"ID"`, 1), false},
-		"long summary":      {strings.Replace(envelopeBody, `支付成功`, strings.Repeat("x", 300), 1), false},
-		"number for text":   {strings.Replace(envelopeBody, `"支付成功"`, `13800138000`, 1), false},
-		"text after it":     {envelopeBody + "13800138000", false},
-		"cut":               {envelopeBody[:100], false},
-		"no ciphertext":     {`{"id":"x","resource":{"nonce":"n"}}`, false},
-		"empty object":      {`{}`, false},
-		"empty":             {``, false},
-		"array":             {`[` + envelopeBody + `]`, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if got := telemetry.IsEnvelope([]byte(c.body)); got != c.want {
-				t.Errorf("IsEnvelope: %v, want %v for %s", got, c.want, c.body)
-			}
-		})
-	}
-}
 
 // TestBodyText: how much of a body a record shows.
 func TestBodyText(t *testing.T) {
@@ -50,25 +17,28 @@ func TestBodyText(t *testing.T) {
 		body      string
 		api       callback.API
 		authentic bool
+		form      callback.SealForm
 		want      func(string) bool
 	}{
-		"authentic v3":      {envelopeBody, callback.V3, true, func(s string) bool { return s == envelopeBody }},
-		"authentic long v3": {long, callback.V3, true, func(s string) bool { return len(s) == 8<<10 && strings.HasSuffix(s, "…truncated") }},
-		"stranger's v3":     {envelopeBody, callback.V3, false, func(s string) bool { return len(s) <= 256 && !strings.Contains(s, "truncated") }},
-		"authentic v2": {v2Body, callback.V2, true, func(s string) bool {
+		"authentic v3":                          {envelopeBody, callback.V3, true, callback.SealWeChat, func(s string) bool { return s == envelopeBody }},
+		"authentic long v3":                     {long, callback.V3, true, callback.SealWeChat, func(s string) bool { return len(s) == 8<<10 && strings.HasSuffix(s, "…truncated") }},
+		"authentic v3, not WeChat's ciphertext": {long, callback.V3, true, callback.SealDerived, func(s string) bool { return len(s) <= 256 }},
+		"authentic v3, not recorded":            {long, callback.V3, true, callback.SealNone, func(s string) bool { return len(s) <= 256 }},
+		"stranger's v3":                         {envelopeBody, callback.V3, false, callback.SealWeChat, func(s string) bool { return len(s) <= 256 && !strings.Contains(s, "truncated") }},
+		"authentic v2": {v2Body, callback.V2, true, callback.SealDerived, func(s string) bool {
 			return s == "<xml><return_code>SUCCESS</return_code><appid>wx2421b1c4370ec43b</appid><mch_id>10000100</mch_id>"+
 				"<result_code>SUCCESS</result_code><total_fee>1</total_fee><fee_type>CNY</fee_type>"+
 				"<transaction_id>1004400740201409030005092168</transaction_id><out_trade_no>1409811653</out_trade_no>"+
 				"<time_end>20140903131540</time_end></xml>"
 		}},
-		"authentic v2, no XML": {"<xml><a", callback.V2, true, func(s string) bool { return s == "<xml></xml>" }},
-		"stranger's v2":        {v2Body, callback.V2, false, func(s string) bool { return !strings.Contains(s, "oUpF8uMEb4qRXf22hE3X68TekukE") }},
-		"number on the edge":   {strings.Repeat("x", 250) + " 13800138000", callback.V3, false, func(s string) bool { return !strings.Contains(s, "1380") }},
-		"not text":             {"\xff\xfe\x00openid", callback.V3, false, utf8.ValidString},
+		"authentic v2, no XML": {"<xml><a", callback.V2, true, callback.SealDerived, func(s string) bool { return s == "<xml></xml>" }},
+		"stranger's v2":        {v2Body, callback.V2, false, callback.SealDerived, func(s string) bool { return !strings.Contains(s, "oUpF8uMEb4qRXf22hE3X68TekukE") }},
+		"number on the edge":   {strings.Repeat("x", 250) + " 13800138000", callback.V3, false, callback.SealNone, func(s string) bool { return !strings.Contains(s, "1380") }},
+		"not text":             {"\xff\xfe\x00openid", callback.V3, false, callback.SealNone, utf8.ValidString},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := telemetry.BodyText([]byte(c.body), c.api, c.authentic); !c.want(got) {
+			if got := telemetry.BodyText([]byte(c.body), c.api, c.authentic, c.form); !c.want(got) {
 				t.Errorf("shows %q", got)
 			}
 		})
@@ -116,47 +86,19 @@ func FuzzBodyText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, api := range []callback.API{callback.V2, callback.V3} {
 			for _, authentic := range []bool{true, false} {
-				text := telemetry.BodyText(body, api, authentic)
-				if !utf8.ValidString(text) {
-					t.Errorf("not UTF-8: %q", text)
+				for _, form := range []callback.SealForm{callback.SealWeChat, callback.SealDerived, callback.SealNone} {
+					text := telemetry.BodyText(body, api, authentic, form)
+					if !utf8.ValidString(text) {
+						t.Errorf("not UTF-8: %q", text)
+					}
+					shown := authentic && (api == callback.V2 || form == callback.SealWeChat)
+					if limit := map[bool]int{true: 8 << 10, false: 256}[shown]; len(text) > limit {
+						t.Errorf("%d bytes, limit %d", len(text), limit)
+					}
+					if !shown && strings.Contains(text, "13800138000") {
+						t.Errorf("a phone number in %q", text)
+					}
 				}
-				if limit := map[bool]int{true: 8 << 10, false: 256}[authentic]; len(text) > limit {
-					t.Errorf("%d bytes, limit %d", len(text), limit)
-				}
-				if !authentic && strings.Contains(text, "13800138000") {
-					t.Errorf("a phone number in %q", text)
-				}
-			}
-		}
-		if telemetry.IsEnvelope(body) && strings.Contains(string(body), "openid\"") {
-			t.Errorf("taken for an envelope: %s", body)
-		}
-	})
-}
-
-// FuzzIsEnvelope: whatever is taken for an envelope has only its members, as
-// another reader of JSON sees it, unless it is no JSON at all.
-func FuzzIsEnvelope(f *testing.F) {
-	f.Add(envelopeBody)
-	f.Add(`{"id":"\"","resource":{"ciphertext":""}}`)
-	f.Add(`{"resource":{"ciphertext":"x"},"resource":{}}`)
-	f.Fuzz(func(t *testing.T, body string) {
-		if !telemetry.IsEnvelope([]byte(body)) {
-			return
-		}
-		var outer map[string]any
-		if json.Unmarshal([]byte(body), &outer) != nil {
-			return // a bad escape or a control character inside of a string
-		}
-		for key, v := range outer {
-			switch v.(type) {
-			case string:
-			case map[string]any:
-				if key != "resource" {
-					t.Errorf("object %q", key)
-				}
-			default:
-				t.Errorf("%q is a %T", key, v)
 			}
 		}
 	})

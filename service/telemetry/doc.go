@@ -3,7 +3,7 @@
 //
 // It is a coat, not a rash: decorators around Accept, Open and Record, a hook
 // for the store's commits, a sampler for the gauges. The logic below knows
-// nothing of it, and OpenTelemetry is imported nowhere else.
+// nothing of it, and OpenTelemetry is imported in no other room.
 //
 // It refuses to cost a callback anything. Everything that leaves the process
 // goes through a bounded queue that drops and counts instead of waiting, and a

@@ -1,5 +1,7 @@
 package telemetry
 
+import "wxnotify/service/callback"
+
 // Names of instruments. Prometheus sees them with underscores and the usual
 // suffixes (wechatpay_callback_processed_total, …_duration_seconds).
 const (
@@ -36,9 +38,9 @@ const (
 	LabelSignal    = "signal"
 )
 
-// Other stands for every value outside a closed set, such as the merchant of a
-// path that is not configured.
-const Other = "_OTHER"
+// Other stands for every value outside a closed set, in the store's word for a
+// merchant that is not configured.
+const Other = callback.OtherMerchant
 
 // Names of log records.
 const (

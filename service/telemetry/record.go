@@ -93,7 +93,7 @@ func fields(s *story, v verdict, took time.Duration, suppressed int64) []slog.At
 			slog.String(FieldSignatureHash, digest([]byte(sig.Value))))
 	}
 	if len(s.env.Body) > 0 {
-		attrs = append(attrs, slog.String(FieldBody, bodyText(s.env.Body, v.api, s.authentic)),
+		attrs = append(attrs, slog.String(FieldBody, bodyText(s.env.Body, v.api, s.authentic, s.form)),
 			slog.String(FieldBodyHash, digest(s.env.Body)))
 	}
 	attrs = append(attrs, slog.Int64(FieldBodySize, max(s.env.Length, int64(len(s.env.Body)))))

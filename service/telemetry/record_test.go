@@ -131,6 +131,29 @@ func TestPanicIsCountedAndPassesOn(t *testing.T) {
 	}
 }
 
+// TestUnrecordedBodyIsNotShown: what was never sealed is no envelope to us,
+// however authentic it is.
+func TestUnrecordedBodyIsNotShown(t *testing.T) {
+	t.Parallel()
+	w := start(t, telemetry.Options{})
+	opener := w.Opener(world{open: opens(payment())})
+	accept := w.Accept(acceptFunc(func(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
+		_, _ = opener.Open(ctx, env)
+		panic("before it is recorded")
+	}))
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = accept.Accept(t.Context(), envelopeV3())
+	}()
+	r := w.handled(t)
+	if len(r) != 1 || r[0][telemetry.FieldTransactionID] == nil {
+		t.Fatalf("records %v", r)
+	}
+	if body, _ := r[0][telemetry.FieldBody].(string); body == "" || len(body) > 256 {
+		t.Errorf("shows %q", body)
+	}
+}
+
 type acceptFunc func(context.Context, callback.Envelope) (callback.Receipt, error)
 
 func (f acceptFunc) Accept(ctx context.Context, e callback.Envelope) (callback.Receipt, error) {

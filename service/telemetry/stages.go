@@ -48,8 +48,8 @@ func authentic(r *callback.Refusal) bool {
 	return r.Notification != nil || r.Reason.Class() == callback.Proven
 }
 
-// Recorder watches the recording: span, duration, and a link to the commit
-// that made the row durable.
+// Recorder watches the recording: span, duration, a link to the commit that
+// made the row durable, and whether the body is stored as WeChat Pay encrypted it.
 func (t *Telemetry) Recorder(next callback.Recorder) callback.Recorder { return recorder{t, next} }
 
 type recorder struct {
@@ -60,6 +60,9 @@ type recorder struct {
 func (r recorder) Record(ctx context.Context, e callback.Entry) (callback.Receipt, error) {
 	ctx, st := r.t.begin(ctx, SpanRecord, stageRecord)
 	defer st.end(ctx)
+	if s := storyOf(ctx); s != nil {
+		s.form = e.Body.Form
+	}
 	receipt, err := r.next.Record(ctx, e)
 	refusal, trail := callback.AsRefusal(err), receipt.Trail()
 	if refusal != nil {

@@ -28,17 +28,20 @@ type Keyring interface {
 }
 
 // Watch asks the store and the keys for numbers every 5 s, until ctx ends or
-// Shutdown. It returns at once. The gauges read only what is in memory, so a database that hangs
-// never stops an export; and what a store knows without its database, and the
-// keys, are asked separately, so they do not hang with it.
+// Shutdown. It returns at once. The gauges read only what is in memory, so a
+// database that hangs never stops an export; and what a store knows without its
+// database, and the keys, are asked separately, so they do not hang with it.
 func (t *Telemetry) Watch(ctx context.Context, store Ledger, keys Keyring) {
 	t.memory.watching.Store(&reading[struct{}]{at: time.Now()})
 	t.sample(ctx, func(ctx context.Context) {
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, sampleWithin)
+		limited, cancel := context.WithTimeout(ctx, sampleWithin)
 		defer cancel()
-		snapshot, err := store.Snapshot(ctx)
-		if err != nil {
+		snapshot, err := store.Snapshot(limited)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return // the service stops, and the store with it: nobody's fault
+		case err != nil:
 			t.notices.warn("the store's numbers could not be read", "cause", mask(clip(err.Error(), 512)))
 			return
 		}
@@ -62,7 +65,7 @@ func (t *Telemetry) sample(ctx context.Context, ask func(context.Context)) {
 		defer cancel()
 		tick := time.NewTicker(sampleEvery)
 		defer tick.Stop()
-		for {
+		for ctx.Err() == nil { // a tick may be due when ctx ends
 			t.guarded(ctx, ask)
 			select {
 			case <-ctx.Done():

@@ -202,3 +202,42 @@ func TestSlowStore(t *testing.T) {
 		}
 	})
 }
+
+// TestSamplerEndsInSilence: a store that fails is told, one that fails because
+// the service stops is not.
+func TestSamplerEndsInSilence(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]error{"canceled": context.Canceled, "closed": errPlain} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, telemetry.Options{})
+				ctx, cancel := context.WithCancel(context.Background())
+				var stops atomic.Bool
+				w.Watch(ctx, ledger{
+					func(ctx context.Context) (callback.Snapshot, error) {
+						if stops.Load() {
+							<-ctx.Done()
+							return callback.Snapshot{}, failure
+						}
+						return callback.Snapshot{}, errPlain
+					},
+					func() callback.Local { return callback.Local{} },
+				}, keyring(noKeys))
+				told := func() int {
+					synctest.Wait()
+					return len(w.lines(t))
+				}
+				if n := told(); n != 1 {
+					t.Errorf("%d lines about a store that fails", n)
+				}
+				stops.Store(true)
+				time.Sleep(6 * time.Second) // the second question is out
+				cancel()
+				if n := told(); n != 1 {
+					t.Errorf("%d lines about a service that stops", n-1)
+				}
+			})
+		})
+	}
+}

@@ -30,9 +30,9 @@ func answerTo(api callback.API, receipt callback.Receipt, err error) answer {
 	case !receipt.Proof():
 		return failure(api, http.StatusInternalServerError, callback.ReasonInternal.Message())
 	case api == callback.V2:
-		return answer{http.StatusOK, "text/xml; charset=utf-8", xmlAnswer("SUCCESS", "OK")}
+		return answer{api.Success(), "text/xml; charset=utf-8", xmlAnswer("SUCCESS", "OK")}
 	}
-	return answer{status: http.StatusNoContent}
+	return answer{status: api.Success()}
 }
 
 func failure(api callback.API, status int, message string) answer {

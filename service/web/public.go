@@ -17,8 +17,8 @@ import (
 	"wxnotify/service/callback"
 )
 
-// CallbackRoute is where WeChat Pay's notify_url points.
-const CallbackRoute = "/wechatpay/:merchant"
+// callbackRoute is where WeChat Pay's notify_url points.
+const callbackRoute = "/wechatpay/:merchant"
 
 // Accepter takes one callback in. Its error is a [callback.Refusal].
 type Accepter interface {
@@ -71,8 +71,8 @@ func NewPublic(o PublicOptions) http.Handler {
 	e.Pre(tidyPath)
 	e.Use(o.Middleware...)
 	e.Any("/*", onlyPost) // echo itself would answer OPTIONS with 204
-	e.Any(CallbackRoute, onlyPost)
-	e.POST(CallbackRoute, d.callback)
+	e.Any(callbackRoute, onlyPost)
+	e.POST(callbackRoute, d.callback)
 	e.POST("/*", d.callback)
 	return e
 }

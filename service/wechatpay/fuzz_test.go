@@ -1,6 +1,7 @@
 package wechatpay_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,11 +15,32 @@ import (
 )
 
 // mustRefuseWell opens whatever it is and checks what holds for everything: no
-// panic, an error is a refusal with a failure status, and a notification that is
-// accepted can be recognised again.
+// panic, an error is a refusal with a failure status, a notification that is
+// accepted can be recognised again, and what is stored as it came has only an
+// envelope's fields, as another reader of JSON sees it.
 func mustRefuseWell(t *testing.T, o *wechatpay.Opener, env callback.Envelope) (callback.Notification, *callback.Refusal) {
 	t.Helper()
-	o.Seal(env)
+	if s := o.Seal(env); s.Form == callback.SealWeChat {
+		var only struct {
+			ID           string `json:"id"`
+			CreateTime   string `json:"create_time"`
+			EventType    string `json:"event_type"`
+			ResourceType string `json:"resource_type"`
+			Summary      string `json:"summary"`
+			Resource     struct {
+				OriginalType   string `json:"original_type"`
+				Algorithm      string `json:"algorithm"`
+				AssociatedData string `json:"associated_data"`
+				Nonce          string `json:"nonce"`
+				Ciphertext     []byte `json:"ciphertext"`
+			} `json:"resource"`
+		}
+		strict := json.NewDecoder(bytes.NewReader(s.Bytes))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&only); err != nil || len(only.Resource.Ciphertext) == 0 {
+			t.Fatalf("stored as it came: %v", err)
+		}
+	}
 	n, err := o.Open(context.Background(), env)
 	if err == nil {
 		if n.ID == "" || n.Key == "" || n.Kind == "" || n.Merchant == "" {

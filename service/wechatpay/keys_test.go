@@ -88,9 +88,10 @@ func TestNewReportsEverything(t *testing.T) {
 		{Name: "shop", MchID: "1", AppIDs: []string{"a b"}, Verify: []wechatpay.VerifyKey{platform, platform, {}}},
 		{Name: "shop", MchID: "1", V2: wechatpay.V2{Keys: [][]byte{[]byte(apiv2Key), []byte(apiv2Key), []byte(secret + "\nxxxxxxxxxxxxx")}, Sign: "sha1"}},
 		{Name: "none", MchID: "1"},
+		{Name: "Shop_2", MchID: "1", V2: wechatpay.V2{Keys: [][]byte{[]byte(apiv2Key)}}},
 	})
 	want := []string{
-		"merchant #1: name: must be", "merchant #1: mchid: must be", "merchant #1: verification key: missing",
+		"merchant #1: name: must be 1 to 32 characters of a-z 0-9 -", "merchant #5: name: must be", "merchant #1: mchid: must be", "merchant #1: verification key: missing",
 		"merchant #1: apiv3 key #1: has 18 bytes and must have exactly 32",
 		`merchant "shop": appids #1`, `merchant "shop": apiv3 key: missing`,
 		`merchant "shop": verification key #2: ` + platform.ID() + " is given twice", `merchant "shop": verification key #3: empty`,

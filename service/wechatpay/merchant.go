@@ -10,7 +10,7 @@ import (
 // Merchant is one merchant (商户) with its keys. Its keys never print.
 type Merchant struct {
 	// Name is the last part of the merchant's notify_url path and its label
-	// everywhere else: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-'.
+	// everywhere else; see [callback.IsMerchantName].
 	Name string
 	// MchID is the merchant number (商户号); for a partner (服务商) its own.
 	MchID string

@@ -149,9 +149,9 @@ func validate(merchants []Merchant) error {
 	seen := make(map[string]bool, len(merchants))
 	for i, m := range merchants {
 		where := fmt.Sprintf("merchant %q", m.Name)
-		if !isName(m.Name) {
+		if !callback.IsMerchantName(m.Name) {
 			where = fmt.Sprintf("merchant #%d", i+1)
-			problems = append(problems, fmt.Errorf("%s: name: must be 1 to 64 of a-z A-Z 0-9 . _ - because it is a part of notify_url", where))
+			problems = append(problems, fmt.Errorf("%s: name: must be 1 to 32 characters of a-z 0-9 - because it is a part of notify_url", where))
 		} else if seen[m.Name] {
 			problems = append(problems, fmt.Errorf("%s: name: used twice: each merchant needs a path of its own", where))
 		}
@@ -220,14 +220,4 @@ func secretProblems(field string, secrets [][]byte) (problems []string) {
 		seen[string(s)] = true
 	}
 	return problems
-}
-
-func isName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
 }

@@ -26,11 +26,20 @@ func TestSeal(t *testing.T) {
 	}{
 		{"envelope", "shop", good, callback.SealWeChat},
 		{"envelope on an unknown path", "nobody", good, callback.SealWeChat},
+		{"envelope, indented", "shop", indented(t, good) + "\r\n", callback.SealWeChat},
 		{"envelope with a further member", "shop", outer(`"payer":"openid-CANARY"`), callback.SealDerived},
 		{"envelope with a member twice", "shop", outer(`"id":"openid-CANARY"`), callback.SealDerived},
 		{"envelope with an object for a string", "shop", strings.Replace(good, `"EV-1"`, `{"payer":"openid-CANARY"}`, 1), callback.SealDerived},
 		{"envelope with a long summary", "shop", strings.Replace(good, "通知", strings.Repeat("openid-CANARY", 20), 1), callback.SealDerived},
+		{"envelope with a number for a string", "shop", strings.Replace(good, `"EV-1"`, `13800138000`, 1), callback.SealDerived},
+		{"envelope with a member in capitals", "shop", strings.Replace(good, `"id"`, `"ID"`, 1), callback.SealDerived},
+		{"envelope with two resources", "shop", strings.Replace(good, `"resource":`, `"resource":{},"resource":`, 1), callback.SealDerived},
+		{"envelope with text after it", "shop", good + "openid-CANARY", callback.SealDerived},
+		{"envelope in an array", "shop", "[" + good + "]", callback.SealDerived},
+		{"envelope, cut", "shop", good[:100], callback.SealDerived},
+		{"empty object", "shop", "{}", callback.SealDerived},
 		{"resource with a further member", "shop", inner(`"plaintext":"openid-CANARY"`), callback.SealDerived},
+		{"no ciphertext at all", "shop", `{"id":"x","resource":{"nonce":"fdasflkja484"}}`, callback.SealDerived},
 		{"no ciphertext", "shop", strings.Replace(good, `"ciphertext"`, `"original_type"`, 1), callback.SealDerived},
 		{"ciphertext that is text", "shop", `{"resource":{"algorithm":"AEAD_AES_256_GCM","nonce":"fdasflkja484","ciphertext":"openid-CANARY, in clear"}}`, callback.SealDerived},
 		{"v2", "shop", signed(wechatpay.SignMD5, with(notice, "openid", "openid-CANARY")), callback.SealDerived},
@@ -57,6 +66,15 @@ func TestSeal(t *testing.T) {
 			}
 		})
 	}
+}
+
+func indented(t *testing.T, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := json.Indent(&b, []byte(s), "", "\t"); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // TestUnseal: an old key opens what it sealed, a body moved to another merchant

@@ -81,6 +81,30 @@ func audit(t *testing.T, e Engine) {
 		if n := b.count(`SELECT count(*) FROM callbacks WHERE reason = 'internal' AND class = 'proven'`); n != 1 {
 			t.Errorf("%d rows for the bad one", n)
 		}
+		if list := b.outstanding(); len(list) != 1 || list[0].ID != bad.ID || list[0].Key != bad.Key || list[0].Kind != bad.Kind || list[0].Amount != Fen(100) {
+			t.Errorf("its money is not missed: %+v", list)
+		}
+		bad.OutTradeNo = "bad"
+		if r := b.accept(bad); r.Duplicate() || len(b.outstanding()) != 0 {
+			t.Errorf("the copy that fits: %+v", r)
+		}
+	})
+	t.Run("a message without room for its key", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		bad := Payment("bad", 100)
+		bad.Key = strings.Repeat("x", 200)
+		refusal := b.refused(Arrive(bad), callback.ReasonInternal)
+		if n := b.count(`SELECT count(*) FROM callbacks WHERE id = ?`, refusal.Trail.Row); n != 1 {
+			t.Error("no row for it")
+		}
+	})
+	t.Run("states as long as WeChat Pay may make them", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		n := Payment("1", 100)
+		n.Kind, n.State, n.ResultCode = callback.Other, strings.Repeat("S", 64), strings.Repeat("R", 64)
+		b.accept(n)
 	})
 	t.Run("a panic below costs one callback, not the process", func(t *testing.T) {
 		t.Parallel()

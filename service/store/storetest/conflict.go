@@ -65,6 +65,51 @@ func conflict(t *testing.T, e Engine) {
 	})
 }
 
+// copies: one payment under several notification ids, some of them only opened.
+func copies(t *testing.T, e Engine) {
+	opened := func(b *bench, id string) {
+		b.t.Helper()
+		n := callback.Notification{
+			ID: id, API: callback.V3, Kind: callback.Other, Merchant: "acme", Key: "notification/" + id, EventType: "TRANSACTION.SUCCESS",
+		}
+		b.refused(Refuse("acme", callback.ReasonDecryptFailed, callback.Proven, &n), callback.ReasonDecryptFailed)
+	}
+	under := func(id string) callback.Notification {
+		n := Payment("1", 100)
+		n.ID = id
+		return n
+	}
+	for name, before := range map[string]func(b *bench){
+		"whole under another id, opened under this one": func(b *bench) {
+			first := under("EV-other")
+			b.refused(Refuse("acme", callback.ReasonTimestampStale, callback.Proven, &first), callback.ReasonTimestampStale)
+			opened(b, "EV-1")
+		},
+		"opened, and accepted under another id": func(b *bench) {
+			opened(b, "EV-1")
+			b.accept(under("EV-other"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, e)
+			before(b)
+			for range 2 {
+				b.accept(under("EV-1"))
+			}
+			if list := b.outstanding(); len(list) != 0 || b.order("1").State != callback.OrderPaid {
+				t.Errorf("outstanding %+v, order %+v", list, b.order("1"))
+			}
+			if n := b.count(`SELECT count(*) FROM outbox`); n != 1 {
+				t.Errorf("%d events", n)
+			}
+			another := Payment("2", 100)
+			another.ID = "EV-1"
+			b.quarantined(another, callback.ReasonConflict)
+		})
+	}
+}
+
 // resolve: a person ends what cannot end by itself.
 func resolve(t *testing.T, e Engine) {
 	t.Run("accept books it", func(t *testing.T) {
@@ -104,6 +149,59 @@ func resolve(t *testing.T, e Engine) {
 		}
 		if _, err := b.Order(t.Context(), "acme", "1"); len(b.outstanding()) != 0 || !errors.Is(err, callback.ErrNotFound) {
 			t.Errorf("outstanding %v, order %v", b.outstanding(), err)
+		}
+	})
+	t.Run("a reject binds what was verified", func(t *testing.T) {
+		t.Parallel()
+		for name, c := range map[string]struct {
+			seen   func(b *bench)
+			booked bool
+		}{
+			"only opened": {func(b *bench) {
+				n := Payment("1", 100)
+				b.refused(Refuse("acme", callback.ReasonSignatureInvalid, callback.Proven, &n), callback.ReasonSignatureInvalid)
+			}, true},
+			"verified": {func(b *bench) {
+				b.refused(Arrive(Payment("1", 100)), callback.ReasonOrderUnknown)
+			}, false},
+			"opened, then verified": {func(b *bench) {
+				n := Payment("1", 100)
+				b.refused(Refuse("acme", callback.ReasonSignatureInvalid, callback.Proven, &n), callback.ReasonSignatureInvalid)
+				b.faults.Break()
+				b.refused(Arrive(n), callback.ReasonStoreUnavailable)
+				b.heal()
+			}, false},
+		} {
+			b := start(t, e, func(o *store.Options) { o.OrdersRequired = map[string]bool{"acme": true} })
+			c.seen(b)
+			if err := b.Resolve(t.Context(), "EV-1", false, "forged", "ling"); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			b.register("1", 100)
+			receipts := []callback.Receipt{b.accept(Payment("1", 100)), b.accept(Payment("1", 100))}
+			if receipts[0].Duplicate() == c.booked || !receipts[1].Duplicate() || len(b.outstanding()) != 0 {
+				t.Errorf("%s: %+v, outstanding %+v", name, receipts, b.outstanding())
+			}
+			want := map[bool]callback.OrderState{true: callback.OrderPaid, false: callback.OrderExpected}[c.booked]
+			events := b.count(`SELECT count(*) FROM outbox`)
+			if state := b.order("1").State; state != want || (events == 1) != c.booked {
+				t.Errorf("%s: order %s, %d events", name, state, events)
+			}
+		}
+	})
+	t.Run("a verified failure after a reject is outstanding", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		n := Payment("1", 100)
+		b.refused(Refuse("acme", callback.ReasonSignatureInvalid, callback.Proven, &n), callback.ReasonSignatureInvalid)
+		if err := b.Resolve(t.Context(), "EV-1", false, "forged", "ling"); err != nil {
+			t.Fatal(err)
+		}
+		b.faults.Break()
+		b.refused(Arrive(n), callback.ReasonStoreUnavailable)
+		b.heal()
+		if list := b.outstanding(); len(list) != 1 || list[0].Reason != callback.ReasonStoreUnavailable {
+			t.Errorf("outstanding %+v", list)
 		}
 	})
 	t.Run("accept a refused payment", func(t *testing.T) {

@@ -1,7 +1,11 @@
 package storetest
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"wxnotify/service/callback"
@@ -124,6 +128,25 @@ func orders(t *testing.T, e Engine) {
 		if o := b.order("1"); o.Amount != Fen(100) {
 			t.Errorf("order %+v", o)
 		}
+	})
+	t.Run("registered by callers who give up", func(t *testing.T) { // for the race detector
+		t.Parallel()
+		b := start(t, e)
+		const orders = 50
+		for i := range orders {
+			ctx, cancel := context.WithCancel(t.Context())
+			b.faults.OnExec(func(query string, _ []driver.NamedValue) error {
+				if strings.HasPrefix(query, "INSERT INTO orders") {
+					cancel() // and the transaction goes on
+				}
+				return nil
+			})
+			created, err := b.RegisterOrder(ctx, callback.Order{Merchant: "acme", OutTradeNo: fmt.Sprint(i), Amount: Fen(100)})
+			if created != (err == nil) || err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("created %v, %v", created, err)
+			}
+		}
+		b.eventually("they are registered all the same", func() bool { return b.count(`SELECT count(*) FROM orders`) == orders })
 	})
 	t.Run("registered after the callback", func(t *testing.T) {
 		t.Parallel()

@@ -2,8 +2,10 @@ package storetest
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +69,42 @@ func outage(t *testing.T, e Engine) {
 			t.Errorf("the failure gauge after the restart: %+v, %v", s.Failures, err)
 		}
 	})
+	t.Run("killed while down, and still down", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		var late atomic.Int64
+		broken := func() error { return ErrBroken }
+		b.faults.BeforeCommit(broken)
+		b.refused(Arrive(Payment("1", 100)), callback.ReasonStoreUnavailable)
+		o := b.engine.Crash(t, b.opts)
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+		after := openWith(t, e, o, func(f *Faults) { f.BeforeCommit(broken) })
+		failures := func() (n int64) {
+			s, err := after.Snapshot(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range s.Failures {
+				n += f.Count
+			}
+			return n
+		}
+		if n := failures(); n != 1 {
+			t.Errorf("%d failures while it waits in the spool", n)
+		}
+		late.Store(int64(20 * time.Minute))
+		if n := failures(); n != 1 {
+			t.Errorf("%d failures when it has waited for long", n)
+		}
+		after.heal()
+		if n := failures(); n != 1 {
+			t.Errorf("%d failures when it has been imported", n)
+		}
+		late.Add(int64(6 * time.Minute))
+		if n := failures(); n != 0 {
+			t.Errorf("%d failures six minutes later", n)
+		}
+	})
 	t.Run("the same entry twice", func(t *testing.T) {
 		t.Parallel()
 		b := start(t, e)
@@ -97,6 +135,34 @@ func outage(t *testing.T, e Engine) {
 		b.eventually("imported", func() bool { return b.Local().SpoolUsed == 0 })
 		if n := b.count(`SELECT count(*) FROM callbacks`); n != 2 {
 			t.Errorf("%d rows", n)
+		}
+	})
+	t.Run("a row that panics in the spool stops nothing", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		b.faults.Break()
+		bad := b.refused(Arrive(Payment("bad", 100)), callback.ReasonStoreUnavailable)
+		b.faults.Heal()
+		b.faults.OnExec(func(query string, args []driver.NamedValue) error {
+			whole := strings.HasPrefix(query, "INSERT INTO callbacks")
+			for _, a := range args {
+				whole = whole && a.Value != "the database refused the row"
+			}
+			for _, a := range args {
+				if whole && a.Value == bad.Trail.Row {
+					panic("driver")
+				}
+			}
+			return nil
+		})
+		sent := 0
+		b.eventually("imported beside the traffic", func() bool {
+			sent++
+			_, _ = b.record(Arrive(Payment(fmt.Sprint(sent), 100)))
+			return b.Local().SpoolUsed == 0
+		})
+		if n := b.count(`SELECT count(*) FROM callbacks WHERE id = ? AND reason = 'internal'`, bad.Trail.Row); n != 1 {
+			t.Error("no row for it")
 		}
 	})
 	t.Run("a full spool only counts", func(t *testing.T) {
@@ -136,6 +202,7 @@ func outage(t *testing.T, e Engine) {
 		if _, err := b.RegisterOrder(t.Context(), callback.Order{Merchant: "acme", OutTradeNo: "1", Amount: Fen(1)}); err == nil {
 			t.Error("registered in a broken database")
 		}
+		b.heal() // without a callback
 	})
 }
 
@@ -193,6 +260,18 @@ func deadline(t *testing.T, e Engine) {
 		b.eventually("imported as outstanding", func() bool { return len(b.outstanding()) == 1 })
 		if r := b.accept(Payment("2", 100)); r.Duplicate() || r.Trail().Arrival != 2 {
 			t.Errorf("the re-send: %+v", r)
+		}
+	})
+	t.Run("the time is over before it begins", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		_, release := b.faults.hold()
+		defer release()
+		ctx, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+		defer cancel()
+		_, err := b.Record(ctx, Arrive(Payment("1", 100)))
+		if refusal := callback.AsRefusal(err); refusal == nil || refusal.Reason != callback.ReasonDeadline || !refusal.Trail.Spooled {
+			t.Errorf("not kept: %v", err)
 		}
 	})
 	t.Run("the caller gives up", func(t *testing.T) {

@@ -1,8 +1,12 @@
 package storetest
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,6 +134,31 @@ func reading(t *testing.T, e Engine) {
 		if r := b.accept(Payment("1", 100)); !r.Duplicate() {
 			t.Error("purging made an old copy a new payment")
 		}
+	})
+	t.Run("health while everybody reads", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		reached, gate := make(chan struct{}, 64), make(chan struct{})
+		b.faults.OnExec(func(query string, _ []driver.NamedValue) error {
+			if strings.Contains(query, "ORDER BY first_at") {
+				reached <- struct{}{}
+				<-gate
+			}
+			return nil
+		})
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer close(gate)
+		for range 8 {
+			all.Go(func() { _, _ = b.Outstanding(t.Context(), 1) })
+		}
+		<-reached
+		b.eventually("nobody can read", func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			h := b.Health(ctx)
+			return errors.Is(h.Database, context.DeadlineExceeded) && ctx.Err() == nil
+		})
 	})
 	t.Run("local", func(t *testing.T) {
 		t.Parallel()

@@ -40,6 +40,7 @@ func Run(t *testing.T, e Engine) {
 		"Deadline": deadline,
 		"Orders":   orders,
 		"Conflict": conflict,
+		"Copies":   copies,
 		"Resolve":  resolve,
 		"Strays":   strays,
 		"Reading":  reading,
@@ -76,7 +77,14 @@ func start(t testing.TB, e Engine, change ...func(*store.Options)) *bench {
 
 func open(t testing.TB, e Engine, o store.Options) *bench {
 	t.Helper()
+	return openWith(t, e, o, func(*Faults) {})
+}
+
+// openWith opens a store on a database that may be broken already.
+func openWith(t testing.TB, e Engine, o store.Options, breaking func(*Faults)) *bench {
+	t.Helper()
 	b := &bench{t: t, engine: e, faults: new(Faults)}
+	breaking(b.faults)
 	o.Open = b.faults.Open
 	b.opts = o
 	db, err := store.Open(t.Context(), o)

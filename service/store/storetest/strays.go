@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,19 +67,70 @@ func strays(t *testing.T, e Engine) {
 		t.Parallel()
 		b := start(t, e, frozen)
 		b.faults.Break()
-		for range 50 {
-			if r := b.refused(junk(), callback.ReasonSignatureInvalid); r.Trail.Row != "" || r.Trail.Spooled {
-				t.Errorf("trail %+v", r.Trail)
+		for i := range 50 {
+			if r := b.refused(junk(), callback.ReasonSignatureInvalid); r.Trail.Spooled != (i == 0) || (r.Trail.Row != "") != (i == 0) {
+				t.Errorf("trail %+v of request %d", r.Trail, i)
 			}
 		}
-		if used := b.Local().SpoolUsed; used != 0 {
-			t.Errorf("%d bytes of the spool for strangers", used)
+		if h := b.Health(t.Context()); h.SpoolEntries != 1 || h.Lost != 0 {
+			t.Errorf("health %+v", h)
 		}
 		b.faults.Heal()
 		b.eventually("all are counted", func() bool { return b.count(all) >= 50 })
-		if n := b.count(all); n != 50 {
+		if n, rows := b.count(all), b.count(`SELECT count(*) FROM callbacks WHERE length(body) > 0`); n != 50 || rows != 1 {
+			t.Errorf("%d counted on %d whole rows", n, rows)
+		}
+	})
+	t.Run("counted once when it is unclear whether the count was written", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })
+		b.refused(junk(), callback.ReasonSignatureInvalid)
+		tried := make(chan struct{})
+		b.faults.AfterCommit(sync.OnceValue(func() error { close(tried); return ErrBroken }))
+		b.refused(junk(), callback.ReasonSignatureInvalid)
+		<-tried
+		b.faults.AfterCommit(nil)
+		b.refused(junk(), callback.ReasonSignatureInvalid)
+		b.eventually("all are counted", func() bool { return b.count(all) >= 3 })
+		if n := b.count(all); n != 3 {
 			t.Errorf("%d counted", n)
 		}
+	})
+	t.Run("a sample fails when its minute is over", func(t *testing.T) {
+		t.Parallel()
+		var minute atomic.Int64
+		b := start(t, e, func(o *store.Options) {
+			o.Now = func() time.Time { return time.Unix(1_800_000_000+60*minute.Load(), 0) }
+		})
+		b.refused(junk(), callback.ReasonSignatureInvalid)
+		reached, gate := make(chan struct{}, 16), make(chan struct{})
+		b.faults.BeforeCommit(func() error { reached <- struct{}{}; <-gate; return ErrBroken })
+		var both sync.WaitGroup
+		both.Go(func() { b.refused(junk(), callback.ReasonSignatureInvalid) }) // the sample
+		<-reached
+		minute.Add(1)
+		both.Go(func() { b.refused(junk(), callback.ReasonSignatureInvalid) }) // the first of its minute
+		b.eventually("it waits", func() bool { return b.Local().Pending == 1 })
+		b.faults.BeforeCommit(nil)
+		close(gate)
+		both.Wait()
+		b.eventually("all are counted", func() bool { return b.count(all) == 3 })
+	})
+	t.Run("strangers cannot fill the spool", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e, frozen, func(o *store.Options) { o.SpoolSize = 16 << 10 })
+		b.faults.Break()
+		for i := range 40 {
+			b.refused(Refuse(fmt.Sprint("shop", i), callback.ReasonSignatureInvalid, callback.Unproven, nil), callback.ReasonSignatureInvalid)
+		}
+		if used := b.Local().SpoolUsed; used == 0 || used > 4<<10 {
+			t.Errorf("%d bytes for strangers", used)
+		}
+		if r := b.refused(Arrive(Payment("1", 100)), callback.ReasonStoreUnavailable); !r.Trail.Spooled {
+			t.Error("no room left for a proven one")
+		}
+		b.faults.Heal()
+		b.eventually("all are counted", func() bool { return b.count(all) == 40 })
 	})
 	t.Run("bodies have a budget", func(t *testing.T) {
 		t.Parallel()

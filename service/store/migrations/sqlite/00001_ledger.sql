@@ -13,6 +13,7 @@ CREATE TABLE callbacks (
     api             TEXT    NOT NULL CHECK (length(api) <= 8),
     received_at     INTEGER NOT NULL,
     read_at         INTEGER NOT NULL,
+    counted_at      INTEGER NOT NULL,                                       -- received_at; of a row from the spool, the import
     outcome         TEXT    NOT NULL CHECK (outcome IN ('accepted', 'duplicate', 'failed')),
     class           TEXT    NOT NULL CHECK (length(class) <= 16),
     reason          TEXT    NOT NULL CHECK (length(reason) <= 32),
@@ -31,8 +32,8 @@ CREATE TABLE callbacks (
     transaction_id  TEXT    NOT NULL CHECK (length(transaction_id) <= 64),
     out_refund_no   TEXT    NOT NULL CHECK (length(out_refund_no) <= 64),
     refund_id       TEXT    NOT NULL CHECK (length(refund_id) <= 64),
-    state           TEXT    NOT NULL CHECK (length(state) <= 32),
-    result_code     TEXT    NOT NULL CHECK (length(result_code) <= 32),
+    state           TEXT    NOT NULL CHECK (length(state) <= 64),
+    result_code     TEXT    NOT NULL CHECK (length(result_code) <= 64),
     amount          INTEGER NOT NULL,
     currency        TEXT    NOT NULL CHECK (length(currency) <= 16),
     refund          INTEGER NOT NULL,
@@ -57,7 +58,7 @@ CREATE TABLE callbacks (
     duration        INTEGER                                                 -- microseconds
 );
 -- The failure gauge: failures of the last minutes, whatever else is in the table.
-CREATE INDEX callbacks_failed ON callbacks (received_at) WHERE outcome = 'failed';
+CREATE INDEX callbacks_failed ON callbacks (counted_at) WHERE outcome = 'failed';
 -- The latest callback of each merchant.
 CREATE INDEX callbacks_merchant ON callbacks (merchant, received_at);
 -- All arrivals of one notification.
@@ -90,8 +91,8 @@ CREATE TABLE notifications (
     transaction_id  TEXT    NOT NULL CHECK (length(transaction_id) <= 64),
     out_refund_no   TEXT    NOT NULL CHECK (length(out_refund_no) <= 64),
     refund_id       TEXT    NOT NULL CHECK (length(refund_id) <= 64),
-    state           TEXT    NOT NULL CHECK (length(state) <= 32),
-    result_code     TEXT    NOT NULL CHECK (length(result_code) <= 32),
+    state           TEXT    NOT NULL CHECK (length(state) <= 64),
+    result_code     TEXT    NOT NULL CHECK (length(result_code) <= 64),
     amount          INTEGER NOT NULL,
     currency        TEXT    NOT NULL CHECK (length(currency) <= 16),
     refund          INTEGER NOT NULL,
