@@ -17,5 +17,5 @@ func fileSystem(dir string) (free uint64, volatile string, err error) {
 	case unix.NFS_SUPER_MAGIC:
 		volatile = "NFS"
 	}
-	return fs.Bavail * uint64(fs.Bsize), volatile, nil //nolint:gosec // a block size is positive
+	return fs.Bavail * uint64(fs.Bsize), volatile, nil
 }
