@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -81,7 +80,6 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	if s.telemetry, err = telemetry.Start(ctx, watching); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
-	var door occupancy
 	s.store, err = store.Open(ctx, store.Options{
 		Path:           cfg.Store.Path,
 		SpoolPath:      cfg.Spool.Path,
@@ -90,7 +88,6 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		OrdersRequired: cfg.ordersRequired(),
 		Open:           s.telemetry.OpenDB,
 		Commit:         s.telemetry.Commit,
-		InFlight:       door.callbacks,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w\n  store.path is %s, spool.path is %s: `wxnotify check` looks into both", err, cfg.Store.Path, cfg.Spool.Path)
@@ -102,7 +99,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 	}
 
 	public := web.NewPublic(web.PublicOptions{
-		Accept:         door.count(s.telemetry.Accept(intake)),
+		Accept:         s.telemetry.Accept(intake),
 		Note:           s.store,
 		TrustedProxies: cfg.TrustedProxies,
 		Middleware:     []echo.MiddlewareFunc{s.telemetry.Route()},
@@ -127,27 +124,6 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		"listen", s.public.Addr().String(), "private", s.private.Addr().String(),
 		"merchants", strings.Join(cfg.merchantNames(), ","), "store", cfg.Store.Path)
 	return s, nil
-}
-
-// occupancy counts the callbacks inside the door. A commit that knows of others on
-// their way waits a moment for them; one that is alone never waits.
-type occupancy struct{ inside atomic.Int64 }
-
-func (o *occupancy) callbacks() int { return int(o.inside.Load()) }
-
-func (o *occupancy) count(next web.Accepter) web.Accepter {
-	return accepter(func(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
-		o.inside.Add(1)
-		defer o.inside.Add(-1)
-		return next.Accept(ctx, env)
-	})
-}
-
-// accepter makes a function a [web.Accepter].
-type accepter func(context.Context, callback.Envelope) (callback.Receipt, error)
-
-func (f accepter) Accept(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
-	return f(ctx, env)
 }
 
 // How long each step of stopping may take. WeChat Pay waits 5 s for an answer,

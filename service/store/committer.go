@@ -53,7 +53,7 @@ func (d *DB) gather(eldest *job) []*job {
 		default:
 		}
 		const slices = 4 // looks again whether anybody is still coming
-		if pauses == slices || d.opts.Linger == 0 || d.inFlight() <= len(batch) {
+		if pauses == slices || d.opts.Linger == 0 || int(d.recording.Load()) <= len(batch) {
 			break
 		}
 		select {
@@ -64,13 +64,6 @@ func (d *DB) gather(eldest *job) []*job {
 		}
 	}
 	return batch
-}
-
-func (d *DB) inFlight() int {
-	if d.opts.InFlight != nil {
-		return d.opts.InFlight()
-	}
-	return int(d.recording.Load())
 }
 
 // commit writes a batch and releases everybody who waits for it: with a receipt

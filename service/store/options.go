@@ -34,11 +34,8 @@ type Options struct {
 	// many share one (default 256).
 	Queue, Batch int
 	// Linger is how long a commit waits for company, only while other callbacks
-	// are on their way (default 1 ms; negative: never).
+	// are being recorded (default 1 ms; negative: never).
 	Linger time.Duration
-	// InFlight tells how many callbacks are on their way, those that wait for a
-	// commit included. Nil: the Record calls that have not returned.
-	InFlight func() int
 	// CommitTimeout bounds one transaction (default 5 s).
 	CommitTimeout time.Duration
 
