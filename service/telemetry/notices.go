@@ -31,7 +31,7 @@ func newNotices(h slog.Handler) *notices {
 // Handle is OpenTelemetry's error handler: failed exports arrive here.
 func (n *notices) Handle(err error) {
 	if err != nil {
-		n.warn("telemetry fault", "cause", cause(err))
+		n.warn("telemetry fault: an export failed; callbacks are not affected, look at the collector named by OTEL_EXPORTER_OTLP_ENDPOINT", "cause", cause(err))
 	}
 }
 
