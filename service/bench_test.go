@@ -74,7 +74,7 @@ func ourDoor(b *testing.B) measured {
 	if err != nil {
 		b.Fatal(err)
 	}
-	account.NotifyURL = "http://" + s.public.Addr().String() + "/wechatpay/" + account.Name
+	account.NotifyURL = notifyURL("http://"+s.public.Addr().String(), account.Name)
 	return measured{account, func() {
 		if err := s.stop(); err != nil {
 			b.Error(err)
@@ -103,7 +103,7 @@ func referenceDoor(b *testing.B) measured {
 	if err != nil {
 		b.Fatal(err)
 	}
-	account.NotifyURL = "http://" + s.Addr().String() + "/wechatpay/" + account.Name
+	account.NotifyURL = notifyURL("http://"+s.Addr().String(), account.Name)
 	return measured{account, func() {
 		if err := s.Close(b.Context()); err != nil {
 			b.Error(err)

@@ -108,11 +108,7 @@ func (d *doctor) report(t terminal) error {
 const expirySoon = 30 * 24 * time.Hour
 
 func (d *doctor) keys(cfg Config) {
-	merchants, err := cfg.merchants()
-	var opener *wechatpay.Opener
-	if err == nil {
-		opener, err = wechatpay.New(merchants)
-	}
+	opener, err := cfg.opener()
 	if err != nil {
 		d.fail("keys: "+strings.ReplaceAll(err.Error(), "\n", "\n      "), "mend the fields named above")
 		return
@@ -130,8 +126,8 @@ func (d *doctor) keys(cfg Config) {
 			d.ok("%s, valid until %s", name, k.Expires.Format(time.DateOnly))
 		}
 	}
-	for _, m := range merchants {
-		d.sealing(opener, m.Name)
+	for _, name := range cfg.merchantNames() {
+		d.sealing(opener, name)
 	}
 }
 
@@ -167,7 +163,7 @@ func (d *doctor) notifyURL(name, address string) {
 		d.fail(field+" names a port", "use 443: other ports are not supported")
 	case len(address) > 255:
 		d.fail(field+" is longer than 255 characters", "shorten it")
-	case u.Path != "/wechatpay/"+name:
+	case u.Path != notifyURL("", name):
 		d.warn(fmt.Sprintf("%s has the path %q", field, u.Path), "make sure your proxy maps it to /wechatpay/"+name)
 	case isPrivateHost(u.Hostname()):
 		d.fail(field+" is a private address", "WeChat Pay must be able to reach it")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -110,12 +111,11 @@ func (s *Size) UnmarshalText(text []byte) error {
 // defaults is the configuration of a service that nobody has configured.
 func defaults() Config {
 	return Config{
-		Listen:   ":8080",
-		Private:  PrivateConfig{Listen: "127.0.0.1:9090"},
-		Store:    StoreConfig{Path: "wxnotify.db", RetentionDays: 200},
-		Spool:    SpoolConfig{Path: "wxnotify.spool", Size: 64 << 20},
-		Log:      LogConfig{Level: "info"},
-		Shutdown: ShutdownConfig{},
+		Listen:  ":8080",
+		Private: PrivateConfig{Listen: "127.0.0.1:9090"},
+		Store:   StoreConfig{Path: "wxnotify.db", RetentionDays: 200},
+		Spool:   SpoolConfig{Path: "wxnotify.spool", Size: 64 << 20},
+		Log:     LogConfig{Level: "info"},
 	}
 }
 
@@ -133,12 +133,7 @@ type problems []error
 
 func (p *problems) add(field, what, fix string) { *p = append(*p, problem{field, what, fix}) }
 
-func (p *problems) join() error {
-	if len(*p) == 0 {
-		return nil
-	}
-	return errors.Join(*p...)
-}
+func (p problems) join() error { return errors.Join(p...) }
 
 // errNoMerchant says that there is nobody to take callbacks for.
 var errNoMerchant = problem{"merchants", "no merchant is configured", "add one; wxnotify check --example shows how"}
@@ -257,14 +252,7 @@ func plainFileError(err error) string {
 }
 
 // merchantNames lists the configured merchants in order.
-func (c Config) merchantNames() []string {
-	names := make([]string, 0, len(c.Merchants))
-	for name := range c.Merchants {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (c Config) merchantNames() []string { return slices.Sorted(maps.Keys(c.Merchants)) }
 
 // slogLevel is the configured level; validate has refused any other word.
 func (l LogConfig) slogLevel() slog.Level {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"wxnotify/service/simulator/merchant"
@@ -90,17 +91,15 @@ func (d demoCommand) folder() (dir string, remove func(), err error) {
 // simulated WeChat Pay, and their back ends.
 type stage struct {
 	*service
-	dir      string
 	accounts []*wechat.Merchant
 	backends map[string]*merchant.Backend
 	records  *os.File
 	traces   *traceKeeper
-	url      string // of the public door
-	private  string
+	private  string // address of the private door
 }
 
 func openStage(dir string) (_ *stage, err error) {
-	s := &stage{dir: dir, backends: map[string]*merchant.Backend{}, traces: newTraceKeeper()}
+	s := &stage{backends: map[string]*merchant.Backend{}, traces: newTraceKeeper()}
 	cfg := defaults()
 	cfg.Listen, cfg.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Store.Path = filepath.Join(dir, "wxnotify.db")
@@ -122,12 +121,7 @@ func openStage(dir string) (_ *stage, err error) {
 			return nil, err
 		}
 		s.accounts = append(s.accounts, account)
-		cfg.Merchants[name] = Merchant{
-			MchID: account.MchID, AppIDs: []string{account.AppID},
-			Keys:      []VerifyKey{{ID: account.PublicKeyID, File: files.PublicKey}, {File: files.Certificate}},
-			APIv3Keys: []Secret{{File: files.APIv3Key}},
-			V2:        V2Config{Keys: []Secret{{File: files.APIv2Key}}},
-		}
+		cfg.Merchants[name] = settingsFor(account, files)
 	}
 	if s.records, err = os.Create(filepath.Join(dir, "records.jsonl")); err != nil {
 		return nil, err
@@ -136,12 +130,27 @@ func openStage(dir string) (_ *stage, err error) {
 	if err != nil {
 		return nil, errors.Join(err, s.records.Close())
 	}
-	s.url, s.private = "http://"+s.public.Addr().String(), "http://"+s.service.private.Addr().String()
+	s.private = "http://" + s.service.private.Addr().String()
 	for _, account := range s.accounts {
-		account.NotifyURL = s.url + "/wechatpay/" + account.Name
+		account.NotifyURL = notifyURL("http://"+s.public.Addr().String(), account.Name)
 		s.backends[account.Name] = &merchant.Backend{Base: s.private, Merchant: account.Name, Token: token}
 	}
 	return s, nil
+}
+
+// settingsFor is what a merchant configures for a simulated account.
+func settingsFor(account *wechat.Merchant, files wechat.Files) Merchant {
+	return Merchant{
+		MchID: account.MchID, AppIDs: []string{account.AppID},
+		Keys:      []VerifyKey{{ID: account.PublicKeyID, File: files.PublicKey}, {File: files.Certificate}},
+		APIv3Keys: []Secret{{File: files.APIv3Key}},
+		V2:        V2Config{Keys: []Secret{{File: files.APIv2Key}}},
+	}
+}
+
+// notifyURL is where a merchant's callbacks go, behind the given door or proxy.
+func notifyURL(door, merchant string) string {
+	return strings.TrimRight(door, "/") + "/wechatpay/" + merchant
 }
 
 func (s *stage) close() error { return errors.Join(s.stop(), s.records.Close()) }

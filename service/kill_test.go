@@ -62,7 +62,7 @@ func TestFailureSurvivesKill(t *testing.T) {
 	account := *shop()
 	config := writeConfig(t, configFor(t, &account))
 	first := launch(t, config)
-	account.NotifyURL = first.public + "/wechatpay/" + account.Name
+	account.NotifyURL = notifyURL(first.public, account.Name)
 	w := &world{wechat: &account}
 	message := account.Message(wechat.Payment, wechat.NewOrder(100))
 	if status, _ := w.post(t, message.Sign(wechat.Stale, time.Now())); status != http.StatusUnauthorized {
@@ -81,7 +81,7 @@ func TestFailureSurvivesKill(t *testing.T) {
 			metric(t, text, "wechatpay_notification_outstanding", `merchant="shop"`) == 1
 	})
 	// The re-send heals it.
-	account.NotifyURL = second.public + "/wechatpay/" + account.Name
+	account.NotifyURL = notifyURL(second.public, account.Name)
 	if status, _ := w.post(t, message.Sign(wechat.None, time.Now())); status != http.StatusNoContent {
 		t.Errorf("re-send: %d", status)
 	}

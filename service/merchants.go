@@ -18,6 +18,15 @@ func (c Config) merchants() ([]wechatpay.Merchant, error) {
 	return all, found.join()
 }
 
+// opener reads every merchant's keys and makes the opener that uses them.
+func (c Config) opener() (*wechatpay.Opener, error) {
+	merchants, err := c.merchants()
+	if err != nil {
+		return nil, err
+	}
+	return wechatpay.New(merchants)
+}
+
 func (m Merchant) load(found *problems, name string) wechatpay.Merchant {
 	field := "merchants." + name
 	out := wechatpay.Merchant{Name: name, MchID: m.MchID, AppIDs: m.AppIDs}

@@ -79,11 +79,7 @@ func openArchive(ctx context.Context, config string) (*store.DB, *wechatpay.Open
 	if err != nil {
 		return nil, nil, configError{err}
 	}
-	merchants, err := cfg.merchants()
-	if err != nil {
-		return nil, nil, configError{err}
-	}
-	opener, err := wechatpay.New(merchants)
+	opener, err := cfg.opener()
 	if err != nil {
 		return nil, nil, configError{err}
 	}

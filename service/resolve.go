@@ -80,6 +80,18 @@ func atStake(o callback.Outstanding) callback.Money {
 	return o.Amount
 }
 
+// sentAgain says what is still to be expected from WeChat Pay.
+func sentAgain(o callback.Outstanding, now time.Time) string {
+	if o.Reason.Quarantined() {
+		return "no: it was acknowledged; decide with --accept or --reject"
+	}
+	next, left := callback.NextArrival(o.First, now)
+	if left == 0 {
+		return "no more: query the order"
+	}
+	return fmt.Sprintf("in %s, %d left", next.Sub(now).Round(time.Second), left)
+}
+
 func listOutstanding(t terminal, all []callback.Outstanding, now time.Time) error {
 	if len(all) == 0 {
 		fmt.Fprintln(t.out, "Nothing is outstanding (没有未入账的通知).")
@@ -88,14 +100,8 @@ func listOutstanding(t terminal, all []callback.Outstanding, now time.Time) erro
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NOTIFICATION\tMERCHANT\tREASON\tAMOUNT\t商户订单号\tAGE\tARRIVALS\tWECHAT SENDS AGAIN")
 	for _, o := range all {
-		again := "no more: query the order"
-		if next, left := callback.NextArrival(o.First, now); left > 0 && !o.Reason.Quarantined() {
-			again = fmt.Sprintf("in %s, %d left", next.Sub(now).Round(time.Second), left)
-		} else if o.Reason.Quarantined() {
-			again = "no: it was acknowledged; decide with --accept or --reject"
-		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", o.ID, o.Merchant, o.Reason, atStake(o), o.OutTradeNo,
-			now.Sub(o.First).Round(time.Second), o.Arrivals, again)
+			now.Sub(o.First).Round(time.Second), o.Arrivals, sentAgain(o, now))
 	}
 	return w.Flush()
 }

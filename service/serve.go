@@ -56,7 +56,7 @@ type service struct {
 // start builds the service in the order in which a callback flows through it:
 // door, telemetry, intake, opener, store.
 func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *service, err error) {
-	merchants, err := cfg.merchants()
+	opener, err := cfg.opener()
 	if err != nil {
 		return nil, configError{err}
 	}
@@ -65,16 +65,13 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		return nil, configError{err}
 	}
 	background, ended := context.WithCancel(context.WithoutCancel(ctx))
-	s := &service{config: cfg, stopping: make(chan struct{}), ended: ended}
+	s := &service{config: cfg, opener: opener, stopping: make(chan struct{}), ended: ended}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
 		}
 	}()
 
-	if s.opener, err = wechatpay.New(merchants); err != nil {
-		return nil, configError{err}
-	}
 	watching.Merchants, watching.Version = cfg.merchantNames(), version()
 	watching.Level = cfg.Log.slogLevel()
 	if s.telemetry, err = telemetry.Start(ctx, watching); err != nil {

@@ -38,7 +38,7 @@ func (g target) open() (account *wechat.Merchant, end func() error, err error) {
 		if account, err = readAccount(g.Keys); err != nil {
 			return nil, nil, err
 		}
-		account.NotifyURL = strings.TrimRight(g.URL, "/") + "/wechatpay/" + account.Name
+		account.NotifyURL = notifyURL(g.URL, account.Name)
 		return account, func() error { return nil }, nil
 	}
 	dir, err := os.MkdirTemp("", "wxnotify-simulate-")
@@ -133,7 +133,7 @@ func (s simulateSign) Run(t terminal) error {
 	if err != nil {
 		return err
 	}
-	account.NotifyURL = "http://127.0.0.1:8080/wechatpay/" + account.Name
+	account.NotifyURL = notifyURL("http://127.0.0.1:8080", account.Name)
 	kind, fault := wechat.Kind(s.Kind), wechat.Fault(s.Fault)
 	if !slices.Contains(wechat.Kinds(), kind) || !fault.Known() || !fault.Fits(kind) {
 		return usageError{problem{"--kind, --fault", "not known, or not possible together", "see wxnotify simulate sign --help"}}

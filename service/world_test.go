@@ -88,12 +88,7 @@ func configFor(t testing.TB, m *wechat.Merchant) Config {
 	cfg.Private.Token = Secret{File: filepath.Join(dir, "token")}
 	cfg.Store.Path = filepath.Join(dir, "wxnotify.db")
 	cfg.Spool = SpoolConfig{Path: filepath.Join(dir, "wxnotify.spool"), Size: 4 << 20}
-	cfg.Merchants = map[string]Merchant{m.Name: {
-		MchID: m.MchID, AppIDs: []string{m.AppID},
-		Keys:      []VerifyKey{{ID: m.PublicKeyID, File: files.PublicKey}, {File: files.Certificate}},
-		APIv3Keys: []Secret{{File: files.APIv3Key}},
-		V2:        V2Config{Keys: []Secret{{File: files.APIv2Key}}},
-	}}
+	cfg.Merchants = map[string]Merchant{m.Name: settingsFor(m, files)}
 	return cfg
 }
 
@@ -114,7 +109,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	}
 	w.service = s
 	w.public, w.private = "http://"+s.public.Addr().String(), "http://"+s.private.Addr().String()
-	account.NotifyURL = w.public + "/wechatpay/" + account.Name
+	account.NotifyURL = notifyURL(w.public, account.Name)
 	t.Cleanup(func() {
 		if !w.stopped() {
 			w.end(t)
