@@ -8,8 +8,8 @@ type Snapshot struct {
 	Taken time.Time
 	// Failures counts the failed callbacks of the last five minutes.
 	Failures []FailureCount
-	// Outstanding sums up, per merchant, the proven notifications that have
-	// failed and not been accepted since (未入账).
+	// Outstanding sums up, per merchant and reason, the proven notifications
+	// that have failed and not been accepted since (未入账).
 	Outstanding []OutstandingCount
 	// LastCallback is when each merchant's latest callback arrived.
 	LastCallback map[string]time.Time
@@ -25,9 +25,11 @@ type FailureCount struct {
 	Count    int64
 }
 
-// OutstandingCount is one merchant's missing money.
+// OutstandingCount is what one merchant misses for one reason: that of the
+// latest arrival that failed.
 type OutstandingCount struct {
 	Merchant string
+	Reason   Reason
 	Count    int64
 	Amount   int64 // minor units, of all currencies; merchants here have one
 	Oldest   time.Time

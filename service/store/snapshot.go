@@ -22,9 +22,9 @@ GROUP BY merchant, class, reason`
 	sqlOpen = ` FROM notifications
 WHERE standing <> 'accepted' AND standing <> 'rejected' AND (standing <> 'watched' OR first_at <= ?)`
 
-	sqlOutstanding = `SELECT merchant, count(*) AS count, min(first_at) AS oldest,
+	sqlOutstanding = `SELECT merchant, reason, count(*) AS count, min(first_at) AS oldest,
 	sum(CASE WHEN kind IN ('refund', 'partner_refund') THEN refund ELSE amount END) AS amount` + sqlOpen + `
-GROUP BY merchant`
+GROUP BY merchant, reason`
 
 	// Walks from merchant to merchant along the index instead of reading every row.
 	sqlLast = `WITH RECURSIVE names (name) AS (
@@ -62,6 +62,7 @@ func (d *DB) Snapshot(ctx context.Context) (s callback.Snapshot, err error) {
 	}
 	var open []struct {
 		Merchant              string
+		Reason                callback.Reason
 		Count, Oldest, Amount int64
 	}
 	if err := tx.SelectContext(ctx, &open, tx.Rebind(sqlOutstanding), micros(now.Add(-watchTime))); err != nil {
@@ -69,7 +70,8 @@ func (d *DB) Snapshot(ctx context.Context) (s callback.Snapshot, err error) {
 	}
 	for _, o := range open {
 		s.Outstanding = append(s.Outstanding, callback.OutstandingCount{
-			Merchant: o.Merchant, Count: o.Count, Amount: o.Amount, Oldest: moment(o.Oldest),
+			Merchant: o.Merchant, Reason: o.Reason,
+			Count: o.Count, Amount: o.Amount, Oldest: moment(o.Oldest),
 		})
 	}
 	var last []struct {

@@ -45,17 +45,17 @@ func Instruments() []Instrument {
 		},
 		{
 			Outstanding, kindGauge, "{notification}",
-			[]string{LabelMerchant},
-			"Proven notifications that failed and have not been accepted since (未入账).",
+			[]string{LabelMerchant, LabelReason},
+			"Proven notifications that failed and have not been accepted since (未入账), by the reason of the latest failure; each merchant's series without a reason stays 0.",
 		},
 		{
 			OutstandingAmount, kindGauge, "{minor_unit}",
-			[]string{LabelMerchant},
+			[]string{LabelMerchant, LabelReason},
 			"Money in the outstanding notifications, in the currency's minor unit (分).",
 		},
 		{
 			OutstandingAge, kindGauge, "s",
-			[]string{LabelMerchant},
+			[]string{LabelMerchant, LabelReason},
 			"Age of the oldest outstanding notification; 0 when there is none.",
 		},
 		{
@@ -68,13 +68,13 @@ func Instruments() []Instrument {
 		{DiskFree, kindGauge, "By", nil, "Bytes free on the store's file system."},
 		{
 			KeyExpiry, kindGauge, "s",
-			[]string{LabelMerchant, LabelKeyKind},
-			"Unix time at which the last key of this kind expires; absent when one of them has no end.",
+			[]string{LabelMerchant, LabelKeyKind, LabelKeyID},
+			"Unix time at which the key expires; absent when it has no end.",
 		},
 		{
 			KeyUsed, kindGauge, "s",
-			[]string{LabelMerchant, LabelKeyKind},
-			"Unix time at which a key of this kind last verified or opened a callback; absent when never.",
+			[]string{LabelMerchant, LabelKeyKind, LabelKeyID},
+			"Unix time at which the key last verified or opened a callback of this process; absent when never.",
 		},
 		{
 			ClockSkew, kindGauge, "s",

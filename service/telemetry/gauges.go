@@ -34,17 +34,23 @@ func (t *Telemetry) observeStore(build *maker) {
 			o.ObserveInt64(failures, sum.failures[key], of...)
 		}
 		for merchant, s := range t.series.merchants {
-			held := sum.outstanding[merchant]
-			o.ObserveInt64(outstanding, held.Count, s.observe...)
-			o.ObserveInt64(amount, held.Amount, s.observe...)
+			// Never absent, so that silence cannot be taken for nothing missing.
+			o.ObserveInt64(outstanding, 0, s.observe...)
+			o.ObserveInt64(amount, 0, s.observe...)
+			o.ObserveFloat64(age, 0, s.observe...)
+			if at := sum.last[merchant]; !at.IsZero() {
+				o.ObserveInt64(last, at.Unix(), s.observe...)
+			}
+		}
+		for key, held := range sum.outstanding {
+			of := set(attribute.String(LabelMerchant, key.merchant), attribute.String(LabelReason, string(key.reason)))
+			o.ObserveInt64(outstanding, held.Count, of)
+			o.ObserveInt64(amount, held.Amount, of)
 			oldest := 0.0
 			if held.Count > 0 {
 				oldest = max(0, time.Since(held.Oldest).Seconds())
 			}
-			o.ObserveFloat64(age, oldest, s.observe...)
-			if at := sum.last[merchant]; !at.IsZero() {
-				o.ObserveInt64(last, at.Unix(), s.observe...)
-			}
+			o.ObserveFloat64(age, oldest, of)
 		}
 		o.ObserveInt64(rows, sum.rows)
 		return nil
@@ -78,13 +84,14 @@ func (t *Telemetry) observeKeys(build *maker) {
 	expiry, used := build.gauge(KeyExpiry), build.gauge(KeyUsed)
 	_, err := build.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		keys, _ := fresh(&t.memory.keys)
-		for key, times := range keys {
-			of := set(attribute.String(LabelMerchant, key.merchant), attribute.String(LabelKeyKind, string(key.kind)))
-			if !times.expires.IsZero() {
-				o.ObserveInt64(expiry, times.expires.Unix(), of)
+		for _, key := range keys {
+			of := set(attribute.String(LabelMerchant, t.series.merchant(key.Merchant)),
+				attribute.String(LabelKeyKind, string(key.Kind)), attribute.String(LabelKeyID, key.ID))
+			if !key.Expires.IsZero() {
+				o.ObserveInt64(expiry, key.Expires.Unix(), of)
 			}
-			if !times.used.IsZero() {
-				o.ObserveInt64(used, times.used.Unix(), of)
+			if !key.Used.IsZero() {
+				o.ObserveInt64(used, key.Used.Unix(), of)
 			}
 		}
 		return nil

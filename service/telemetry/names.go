@@ -35,6 +35,7 @@ const (
 	LabelStage     = "stage"
 	LabelEventType = "event.type"
 	LabelKeyKind   = "key.kind"
+	LabelKeyID     = "key.id"
 	LabelSignal    = "signal"
 )
 

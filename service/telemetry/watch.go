@@ -53,7 +53,7 @@ func (t *Telemetry) Watch(ctx context.Context, store Ledger, keys Keyring) {
 	})
 	t.sample(ctx, func(context.Context) {
 		began := time.Now()
-		t.memory.keys.Store(&reading[map[keyKind]keyTimes]{began, t.keyTimes(keys.Keys())})
+		t.memory.keys.Store(&reading[[]callback.KeyState]{began, keys.Keys()})
 	})
 }
 
@@ -91,7 +91,7 @@ type memory struct {
 	watching atomic.Pointer[reading[struct{}]]
 	snapshot atomic.Pointer[reading[tally]]
 	local    atomic.Pointer[reading[callback.Local]]
-	keys     atomic.Pointer[reading[map[keyKind]keyTimes]]
+	keys     atomic.Pointer[reading[[]callback.KeyState]]
 }
 
 // reading is a value and the moment it was asked for.
@@ -109,10 +109,18 @@ func fresh[T any](p *atomic.Pointer[reading[T]]) (value T, ok bool) {
 	return r.value, true
 }
 
+// outstandingKey is one series of the gauges of missing money. There is one for
+// each reason that was seen, not for each that there is: these are three gauges
+// of merchants × reasons, and nearly all of them would be 0 for ever.
+type outstandingKey struct {
+	merchant string
+	reason   callback.Reason
+}
+
 // tally is a snapshot in the closed sets of the contract.
 type tally struct {
 	failures    map[failureKey]int64
-	outstanding map[string]callback.OutstandingCount
+	outstanding map[outstandingKey]callback.OutstandingCount
 	last        map[string]time.Time
 	rows        int64
 }
@@ -120,7 +128,7 @@ type tally struct {
 func (t *Telemetry) tally(s callback.Snapshot) tally {
 	sum := tally{
 		failures:    make(map[failureKey]int64, len(s.Failures)),
-		outstanding: make(map[string]callback.OutstandingCount, len(s.Outstanding)),
+		outstanding: make(map[outstandingKey]callback.OutstandingCount, len(s.Outstanding)),
 		last:        make(map[string]time.Time, len(s.LastCallback)),
 		rows:        s.Rows,
 	}
@@ -129,49 +137,26 @@ func (t *Telemetry) tally(s callback.Snapshot) tally {
 		sum.failures[failureKey{t.series.merchant(f.Merchant), class, reason}] += f.Count
 	}
 	for _, o := range s.Outstanding {
-		merchant := t.series.merchant(o.Merchant)
-		all := sum.outstanding[merchant]
+		key := outstandingKey{t.series.merchant(o.Merchant), o.Reason}
+		all := sum.outstanding[key]
 		if all.Count == 0 || o.Oldest.Before(all.Oldest) {
 			all.Oldest = o.Oldest
 		}
 		all.Count += o.Count
 		all.Amount += o.Amount
-		sum.outstanding[merchant] = all
+		sum.outstanding[key] = all
+	}
+	// What is no longer outstanding goes on as 0: over OTLP a series that is
+	// just left out keeps its last value for five minutes.
+	if previous := t.memory.snapshot.Load(); previous != nil {
+		for key := range previous.value.outstanding {
+			sum.outstanding[key] = sum.outstanding[key]
+		}
 	}
 	for name, at := range s.LastCallback {
 		if merchant := t.series.merchant(name); at.After(sum.last[merchant]) {
 			sum.last[merchant] = at
 		}
-	}
-	return sum
-}
-
-type keyKind struct {
-	merchant string
-	kind     callback.KeyKind
-}
-
-// keyTimes sums up the keys of one kind: when the last of them ends (zero:
-// never), and when any of them was last used (zero: never).
-type keyTimes struct{ expires, used time.Time }
-
-func (t *Telemetry) keyTimes(keys []callback.KeyState) map[keyKind]keyTimes {
-	sum := make(map[keyKind]keyTimes, len(keys))
-	endless := map[keyKind]bool{}
-	for _, key := range keys {
-		k := keyKind{t.series.merchant(key.Merchant), key.Kind}
-		times := sum[k]
-		endless[k] = endless[k] || key.Expires.IsZero()
-		if key.Expires.After(times.expires) {
-			times.expires = key.Expires
-		}
-		if endless[k] {
-			times.expires = time.Time{}
-		}
-		if key.Used.After(times.used) {
-			times.used = key.Used
-		}
-		sum[k] = times
 	}
 	return sum
 }

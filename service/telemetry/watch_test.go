@@ -47,7 +47,7 @@ func aSnapshot() callback.Snapshot {
 			{Merchant: "lost", Class: callback.Noise, Reason: callback.ReasonUnsigned, Count: 4},
 		},
 		Outstanding: []callback.OutstandingCount{
-			{Merchant: "shop", Count: 1, Amount: 1234, Oldest: time.Now().Add(-time.Minute)},
+			{Merchant: "shop", Reason: callback.ReasonDecryptFailed, Count: 1, Amount: 1234, Oldest: time.Now().Add(-time.Minute)},
 		},
 		LastCallback: map[string]time.Time{"shop": time.Unix(1795413600, 0)},
 		Rows:         77,
@@ -56,9 +56,9 @@ func aSnapshot() callback.Snapshot {
 
 func someKeys() []callback.KeyState {
 	return []callback.KeyState{
-		{Merchant: "shop", Kind: callback.KeyCertificate, Expires: time.Unix(1900000000, 0), Used: time.Unix(1795413000, 0)},
-		{Merchant: "shop", Kind: callback.KeyCertificate, Expires: time.Unix(1800000000, 0)},
-		{Merchant: "shop", Kind: callback.KeyAPIv3, Used: time.Unix(1795413600, 0)},
+		{Merchant: "shop", Kind: callback.KeyCertificate, ID: "5157F09E", Expires: time.Unix(1900000000, 0), Used: time.Unix(1795413000, 0)},
+		{Merchant: "shop", Kind: callback.KeyCertificate, ID: "4A1B", Expires: time.Unix(1800000000, 0)},
+		{Merchant: "shop", Kind: callback.KeyAPIv3, ID: "sha256:0a1b", Used: time.Unix(1795413600, 0)},
 	}
 }
 
@@ -83,18 +83,19 @@ func TestGauges(t *testing.T) {
 			{telemetry.CallbackFailures, []string{"merchant", "shop", "class", "proven", "error.type", "decrypt_failed"}, 2},
 			{telemetry.CallbackFailures, []string{"merchant", telemetry.Other, "class", "noise", "error.type", "unsigned"}, 7},
 			{telemetry.CallbackFailures, []string{"merchant", "cafe"}, 0},
-			{telemetry.Outstanding, []string{"merchant", "shop"}, 1},
-			{telemetry.OutstandingAmount, []string{"merchant", "shop"}, 1234},
-			{telemetry.OutstandingAge, []string{"merchant", "shop"}, 60},
+			{telemetry.Outstanding, []string{"merchant", "shop", "error.type", "decrypt_failed"}, 1},
+			{telemetry.OutstandingAmount, []string{"merchant", "shop", "error.type", "decrypt_failed"}, 1234},
+			{telemetry.OutstandingAge, []string{"merchant", "shop", "error.type", "decrypt_failed"}, 60},
 			{telemetry.OutstandingAge, []string{"merchant", "cafe"}, 0},
 			{telemetry.CallbackLast, []string{"merchant", "shop"}, 1795413600},
 			{telemetry.StoreRows, nil, 77},
 			{telemetry.SnapshotAge, nil, 0},
 			{telemetry.SpoolUsed, nil, 10},
 			{telemetry.DiskFree, nil, 20},
-			{telemetry.KeyExpiry, []string{"merchant", "shop", "key.kind", "platform_certificate"}, 1900000000},
-			{telemetry.KeyUsed, []string{"merchant", "shop", "key.kind", "platform_certificate"}, 1795413000},
-			{telemetry.KeyUsed, []string{"merchant", "shop", "key.kind", "apiv3"}, 1795413600},
+			{telemetry.KeyExpiry, []string{"merchant", "shop", "key.kind", "platform_certificate", "key.id", "5157F09E"}, 1900000000},
+			{telemetry.KeyExpiry, []string{"merchant", "shop", "key.id", "4A1B"}, 1800000000},
+			{telemetry.KeyUsed, []string{"merchant", "shop", "key.kind", "platform_certificate", "key.id", "5157F09E"}, 1795413000},
+			{telemetry.KeyUsed, []string{"merchant", "shop", "key.kind", "apiv3", "key.id", "sha256:0a1b"}, 1795413600},
 		} {
 			if v, ok := value(got[c.name], c.labels...); !ok || v != c.want {
 				t.Errorf("%s%v is %v (exists: %v), want %v", c.name, c.labels, v, ok, c.want)
@@ -105,6 +106,38 @@ func TestGauges(t *testing.T) {
 		}
 		if _, ok := value(got[telemetry.CallbackLast], "merchant", "cafe"); ok {
 			t.Error("a merchant without callbacks has a last one")
+		}
+	})
+}
+
+// TestMoneyArrives: a notification that is accepted at last leaves a 0 behind,
+// not a series that ends: over OTLP that would look outstanding for five minutes.
+func TestMoneyArrives(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, telemetry.Options{})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		var asked atomic.Int64
+		w.Watch(ctx, ledger{
+			func(context.Context) (callback.Snapshot, error) {
+				if asked.Add(1) > 1 {
+					return callback.Snapshot{Taken: time.Now()}, nil
+				}
+				return aSnapshot(), nil
+			},
+			func() callback.Local { return callback.Local{} },
+		}, keyring(noKeys))
+		for _, want := range []float64{1, 0, 0} {
+			synctest.Wait()
+			got := w.collect(t)
+			if v, ok := value(got[telemetry.Outstanding], "merchant", "shop", "error.type", "decrypt_failed"); !ok || v != want {
+				t.Errorf("outstanding is %v (exists: %v), want %v", v, ok, want)
+			}
+			if v, ok := value(got[telemetry.Outstanding], "merchant", "shop", "error.type", ""); !ok || v != 0 {
+				t.Errorf("the series without a reason is %v (exists: %v), want 0", v, ok)
+			}
+			time.Sleep(5 * time.Second)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func reading(t *testing.T, e Engine) {
 		if fmt.Sprint(failures) != "map[acme/proven/amount_mismatch:2 bell/proven/malformed:1]" {
 			t.Errorf("failures %v", failures)
 		}
-		if o := s.Outstanding; len(o) != 1 || o[0].Merchant != "acme" || o[0].Count != 2 || o[0].Amount != 100 || time.Since(o[0].Oldest) > time.Minute {
+		if o := s.Outstanding; len(o) != 1 || o[0].Merchant != "acme" || o[0].Reason != callback.ReasonAmountMismatch || o[0].Count != 2 || o[0].Amount != 100 || time.Since(o[0].Oldest) > time.Minute {
 			t.Errorf("outstanding %+v", o)
 		}
 		if at := s.LastCallback["bell"]; !at.Equal(last.Envelope.Received.Truncate(time.Microsecond)) || len(s.LastCallback) != 2 || s.Rows != 6 {
