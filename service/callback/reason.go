@@ -195,6 +195,16 @@ func (r Reason) Status(c Class) int {
 // acknowledged: sending it again could not repair it.
 func (r Reason) Quarantined() bool { return r.Status(r.Class()) == 204 }
 
+// OwnFault reports whether r says something about this service, not about the
+// merchant whose callback met it.
+func (r Reason) OwnFault() bool {
+	switch r {
+	case ReasonStoreUnavailable, ReasonDeadline, ReasonOverloaded, ReasonInternal:
+		return true
+	}
+	return false
+}
+
 // Message is what WeChat Pay is told: at most 64 characters, nothing internal.
 func (r Reason) Message() string {
 	if e, ok := index[r]; ok {

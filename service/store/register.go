@@ -9,16 +9,8 @@ import (
 	"wxnotify/service/callback"
 )
 
-const (
-	sqlRegister = `UPDATE orders SET registered = ?, currency = ?, updated_at = ?
+const sqlRegister = `UPDATE orders SET registered = ?, currency = ?, updated_at = ?
 WHERE merchant = ? AND out_trade_no = ? AND amount = ? AND (currency = ? OR currency = '')`
-
-	// One open incident for an order says it all.
-	sqlOrderIncident = `INSERT INTO incidents (rule, merchant, reason, subject, detail, opened_at, told_at, closed_at)
-SELECT 'order_conflict', ?, ?, ?, ?, ?, 0, 0
-WHERE NOT EXISTS (SELECT 1 FROM incidents
-	WHERE rule = 'order_conflict' AND merchant = ? AND subject = ? AND closed_at = 0)`
-)
 
 // RegisterOrder makes an order known ahead, or confirms one that a callback
 // told of. Only merchant, number and amount of o are read. With another amount
@@ -40,8 +32,11 @@ func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (bool, error) 
 			return err
 		}
 		conflict = true
-		_, err = w.run(sqlOrderIncident, row.Merchant, string(callback.ReasonAmountMismatch), row.OutTradeNo,
-			"registered again with "+o.Amount.String(), w.now, row.Merchant, row.OutTradeNo)
+		// One open incident for an order says it all.
+		_, err = w.open(incident{
+			Rule: callback.RuleOrderConflict, Merchant: row.Merchant, Subject: row.OutTradeNo,
+			Detail: "registered again with " + o.Amount.String(), Opened: w.now, Latest: w.now, Count: 1,
+		})
 		return err
 	})
 	switch {

@@ -53,12 +53,17 @@ CREATE TABLE callbacks (
     signature_type  TEXT    NOT NULL CHECK (length(signature_type) <= 64),
     signature       TEXT    NOT NULL CHECK (length(signature) <= 1024),
     trace           TEXT    NOT NULL CHECK (length(trace) <= 64),
+    incident        INTEGER NOT NULL DEFAULT 0,                             -- incidents.id; 0: nobody is told of it yet, or need be
     answered_status INTEGER,                                                -- NULL: stopped before answering
     answered_at     INTEGER,
     duration        INTEGER                                                 -- microseconds
 );
 -- The failure gauge: failures of the last minutes, whatever else is in the table.
 CREATE INDEX callbacks_failed ON callbacks (counted_at) WHERE outcome = 'failed';
+-- Failures that belong to no incident yet: empty but for a moment.
+CREATE INDEX callbacks_untold ON callbacks (merchant, class, reason)
+    WHERE incident = 0 AND outcome = 'failed' AND class IN ('proven', 'unproven');
+CREATE INDEX callbacks_incident ON callbacks (incident) WHERE incident <> 0;
 -- The latest callback of each merchant.
 CREATE INDEX callbacks_merchant ON callbacks (merchant, received_at);
 -- All arrivals of one notification.
@@ -156,21 +161,35 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_event ON attempts (event_id, destination);
 
--- What people are told about.
+-- What people are told about. One is open per key; failures join it until it closes.
 CREATE TABLE incidents (
-    id        INTEGER PRIMARY KEY AUTOINCREMENT,
-    rule      TEXT    NOT NULL CHECK (length(rule) <= 32),
-    merchant  TEXT    NOT NULL CHECK (length(merchant) <= 64),
-    reason    TEXT    NOT NULL CHECK (length(reason) <= 32),
-    subject   TEXT    NOT NULL CHECK (length(subject) <= 128),
-    detail    TEXT    NOT NULL CHECK (length(detail) <= 512),
-    opened_at INTEGER NOT NULL,
-    told_at   INTEGER NOT NULL,
-    closed_at INTEGER NOT NULL
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    rule       TEXT    NOT NULL CHECK (length(rule) BETWEEN 1 AND 64),
+    merchant   TEXT    NOT NULL CHECK (length(merchant) <= 64),
+    class      TEXT    NOT NULL CHECK (length(class) <= 16),
+    reason     TEXT    NOT NULL CHECK (length(reason) <= 32),
+    subject    TEXT    NOT NULL CHECK (length(subject) <= 128),
+    detail     TEXT    NOT NULL CHECK (length(detail) <= 1024),
+    opened_at  INTEGER NOT NULL,
+    latest_at  INTEGER NOT NULL,
+    count      INTEGER NOT NULL,
+    told_at    INTEGER NOT NULL,                                            -- 0: never
+    told_count INTEGER NOT NULL,
+    lasting    INTEGER NOT NULL,
+    closed_at  INTEGER NOT NULL                                             -- 0: open
 );
-CREATE INDEX incidents_untold ON incidents (opened_at) WHERE told_at = 0;
+CREATE UNIQUE INDEX incidents_open ON incidents (rule, merchant, class, reason, subject) WHERE closed_at = 0;
+CREATE INDEX incidents_closed ON incidents (rule, merchant, class, reason, subject, closed_at);
+
+-- Who does what only one replica may do.
+CREATE TABLE leases (
+    name   TEXT    NOT NULL PRIMARY KEY CHECK (length(name) <= 32),
+    holder TEXT    NOT NULL CHECK (length(holder) <= 64),
+    until  INTEGER NOT NULL
+);
 
 -- +goose Down
+DROP TABLE leases;
 DROP TABLE incidents;
 DROP TABLE attempts;
 DROP TABLE outbox;

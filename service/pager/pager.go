@@ -1,0 +1,376 @@
+package pager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"wxnotify/service/callback"
+)
+
+const (
+	roundEvery  = time.Second
+	askWithin   = 2 * time.Second
+	leaseFor    = 15 * time.Second
+	renewEvery  = 5 * time.Second
+	lookEvery   = 5 * time.Second // for money that is missing
+	leaseName   = "pager"
+	describedAt = 20 // pages of one message that are described, not only counted
+)
+
+// Options configure a [Pager].
+type Options struct {
+	Book     Book
+	Failures Failures
+	Duty     Duty
+	// Holder names this process among the replicas.
+	Holder string
+	Routes []Route
+	// Evaluate is whether the pager looks for failures itself; without it, it
+	// tells only what is posted to it.
+	Evaluate bool
+	// Drill is when a day's drill goes out; nil: none.
+	Drill func(now time.Time) (next time.Time)
+	// Troubled is told of what keeps people from being told; nil when that is over.
+	Troubled func(err error)
+}
+
+// Pager turns failures into incidents, and incidents into messages.
+type Pager struct {
+	opts     Options
+	couriers []*courier
+	results  chan result
+
+	open     map[callback.IncidentKey]*entry
+	holding  bool      // this replica tells
+	renewed  time.Time // when it last said so
+	looked   time.Time // for money that is missing
+	away     bool      // the book cannot be read
+	untold   time.Time // since when some page waits that no channel took
+	drill    time.Time // the next one
+	sounding bool      // Troubled was told so
+}
+
+// entry is an open incident, with what the book does not know of it yet.
+type entry struct {
+	callback.Incident
+	known     int64 // failures that the book counted, before those in the spool
+	announced Occasion
+	unsaved   bool // told, and the book does not know it
+	closing   bool // its last page was taken, and the book does not know it
+}
+
+type result struct {
+	courier *courier
+	message Message
+	err     error
+}
+
+// New makes a pager. Nothing happens before Run.
+func New(o Options) *Pager {
+	p := &Pager{
+		opts: o, open: map[callback.IncidentKey]*entry{},
+		results: make(chan result, len(o.Routes)),
+	}
+	for _, r := range o.Routes {
+		p.couriers = append(p.couriers, newCourier(r))
+	}
+	return p
+}
+
+// Run tells people until ctx ends. What is on its way then is waited for.
+func (p *Pager) Run(ctx context.Context) {
+	if p.opts.Drill != nil {
+		p.drill = p.opts.Drill(time.Now())
+	}
+	tick := time.NewTicker(roundEvery)
+	defer tick.Stop()
+	for {
+		p.round(ctx)
+		select {
+		case <-tick.C:
+		case r := <-p.results:
+			p.ended(ctx, r)
+		case <-ctx.Done():
+			p.finish()
+			return
+		}
+	}
+}
+
+// finish notes what is on its way, so that a stop costs no second copy.
+func (p *Pager) finish() {
+	for _, c := range p.couriers {
+		if c.busy {
+			p.ended(context.Background(), <-p.results)
+		}
+	}
+	p.save(context.Background())
+}
+
+// round looks once, and sends what is owed.
+func (p *Pager) round(ctx context.Context) {
+	p.listen(ctx)
+	now := time.Now()
+	if p.onDuty(ctx, now) {
+		for _, e := range p.open {
+			p.announce(ctx, e, now)
+		}
+		p.practise(now)
+	}
+	p.dispatch(ctx, now)
+	p.siren(now)
+}
+
+// listen learns what there is to tell. What was told already is noted first, or
+// rows that come back from the spool would open an incident anew.
+func (p *Pager) listen(ctx context.Context) {
+	err := p.save(ctx)
+	var list []callback.Incident
+	if err == nil {
+		asking, cancel := context.WithTimeout(ctx, askWithin)
+		list, err = p.opts.Book.Incidents(asking)
+		cancel()
+	}
+	p.away = err != nil
+	if err == nil {
+		p.refresh(list)
+		p.lookForMoney(ctx)
+	}
+	if p.opts.Evaluate {
+		p.countWaiting(time.Now())
+	}
+}
+
+// refresh takes over what the book says.
+func (p *Pager) refresh(list []callback.Incident) {
+	seen := make(map[callback.IncidentKey]bool, len(list))
+	for _, i := range list {
+		if i.Rule == callback.RuleFailed && !p.opts.Evaluate && i.Told.IsZero() && !i.Lasting {
+			continue // the other watcher will post it
+		}
+		seen[i.IncidentKey] = true
+		e := p.open[i.IncidentKey]
+		if e == nil {
+			e = &entry{}
+			p.open[i.IncidentKey] = e
+		}
+		if i.Told.IsZero() != e.Told.IsZero() || !i.Told.Equal(e.Told) {
+			e.announced = "" // another replica told it
+		}
+		e.Incident, e.known = i, i.Count
+	}
+	for key, e := range p.open {
+		if !seen[key] && !e.unsaved {
+			delete(p.open, key)
+		}
+	}
+}
+
+// countWaiting takes in what waits in the spool: while the database is away,
+// nothing else tells of it.
+func (p *Pager) countWaiting(now time.Time) {
+	counts := map[callback.IncidentKey]int64{}
+	for _, f := range p.opts.Failures.Waiting() {
+		if f.Class.Pages() {
+			counts[callback.FailureIncident(f.Merchant, f.Class, f.Reason)] += f.Count
+		}
+	}
+	for key, n := range counts {
+		e := p.open[key]
+		if e == nil {
+			e = &entry{Incident: callback.Incident{IncidentKey: key, Opened: now}, unsaved: true}
+			p.open[key] = e
+		}
+		if e.known+n > e.Count {
+			e.Count, e.Latest = e.known+n, now
+		}
+	}
+}
+
+// lookForMoney opens an incident for each merchant that misses money for long,
+// and lets it end when the money has come.
+func (p *Pager) lookForMoney(ctx context.Context) {
+	now := time.Now()
+	if !p.opts.Evaluate || now.Sub(p.looked) < lookEvery {
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	s, err := p.opts.Failures.Snapshot(asking)
+	if err != nil {
+		return
+	}
+	p.looked = now
+	missing := map[callback.IncidentKey]callback.Incident{}
+	for _, o := range s.Outstanding {
+		if now.Sub(o.Oldest) < grace || o.Count == 0 {
+			continue
+		}
+		key := callback.IncidentKey{Rule: callback.RuleOutstanding, Merchant: o.Merchant}
+		i, found := missing[key]
+		if !found || o.Oldest.Before(i.Opened) {
+			i.Opened = o.Oldest
+		}
+		i.IncidentKey, i.Latest, i.Lasting = key, now, true
+		i.Count += o.Count
+		missing[key] = i
+	}
+	for key, i := range missing {
+		if e := p.open[key]; e == nil || !e.Lasting || e.Count != i.Count {
+			_ = p.opts.Book.OpenIncident(asking, i) // the next look tries again
+		}
+	}
+	for key, e := range p.open {
+		if _, still := missing[key]; key.Rule == callback.RuleOutstanding && e.Lasting && !still {
+			_ = p.opts.Book.EaseIncident(asking, key, now)
+		}
+	}
+}
+
+// onDuty reports whether this replica tells. While the book is away nobody can
+// know, and each tells: twice is better than not at all.
+func (p *Pager) onDuty(ctx context.Context, now time.Time) bool {
+	if p.away || p.opts.Duty == nil {
+		return true
+	}
+	if now.Sub(p.renewed) >= renewEvery {
+		asking, cancel := context.WithTimeout(ctx, askWithin)
+		defer cancel()
+		held, err := p.opts.Duty.Lease(asking, leaseName, p.opts.Holder, leaseFor)
+		if err != nil {
+			return true
+		}
+		p.holding, p.renewed = held, now
+	}
+	return p.holding
+}
+
+// announce owes every channel what people must be told of an incident.
+func (p *Pager) announce(ctx context.Context, e *entry, now time.Time) {
+	occasion, yes := due(e.Incident, now)
+	if !yes || e.announced == occasion || e.closing {
+		return
+	}
+	if occasion == Over && silent(e.Incident) {
+		_ = p.opts.Book.CloseIncident(ctx, e.ID, e.Count, now)
+		return
+	}
+	e.announced = occasion
+	for _, c := range p.couriers {
+		c.owed[e.IncidentKey] = Page{Incident: e.Incident, Occasion: occasion}
+	}
+}
+
+// dispatch sends what is owed on every channel that can take it now.
+func (p *Pager) dispatch(ctx context.Context, now time.Time) {
+	for _, c := range p.couriers {
+		if len(c.owed) == 0 || c.busy {
+			continue
+		}
+		m := Message{Pages: c.pending(), Written: now}
+		if !c.ready(now, m.Critical()) {
+			continue
+		}
+		for n := range m.Pages {
+			p.describe(ctx, &m.Pages[n], n < describedAt)
+		}
+		c.busy = true
+		c.sent = append(c.sent, now)
+		go func() { p.results <- result{c, m, c.send(context.WithoutCancel(ctx), m)} }()
+	}
+}
+
+// describe brings a page up to date: it may have waited.
+func (p *Pager) describe(ctx context.Context, page *Page, fully bool) {
+	if e := p.open[page.IncidentKey]; e != nil {
+		page.Incident = e.Incident
+	}
+	if !fully || p.away || page.ID == 0 {
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	if facts, err := p.opts.Book.IncidentFacts(asking, page.Incident); err == nil {
+		page.IncidentFacts = facts
+	}
+}
+
+// ended takes in what became of a message. One channel that took it is enough:
+// the others go on trying by themselves.
+func (p *Pager) ended(ctx context.Context, r result) {
+	now := time.Now()
+	r.courier.ended(r.message, r.err, now)
+	if r.err != nil {
+		return
+	}
+	for _, page := range r.message.Pages {
+		e := p.open[page.IncidentKey]
+		if e == nil || e.announced != page.Occasion {
+			continue // another channel was first
+		}
+		e.announced = ""
+		e.Told, e.ToldCount, e.unsaved = r.message.Written, page.Count, true
+		e.closing = page.Occasion == Over
+	}
+	_ = p.save(ctx) // or the next round does
+}
+
+// save notes in the book what people were told.
+func (p *Pager) save(ctx context.Context) error {
+	for key, e := range p.open {
+		if !e.unsaved || e.Told.IsZero() {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, askWithin)
+		var err error
+		switch {
+		case e.ID == 0:
+			err = p.opts.Book.OpenIncident(asking, e.Incident)
+		case e.closing:
+			err = p.opts.Book.CloseIncident(asking, e.ID, e.ToldCount, e.Told)
+		default:
+			err = p.opts.Book.IncidentTold(asking, e.ID, e.ToldCount, e.Told)
+		}
+		cancel()
+		if err != nil {
+			return fmt.Errorf("pager: noting what was told: %w", err)
+		}
+		e.unsaved = false
+		if e.closing {
+			delete(p.open, key)
+		}
+	}
+	return nil
+}
+
+// siren says so when people cannot be told.
+func (p *Pager) siren(now time.Time) {
+	waiting := false
+	for _, e := range p.open {
+		waiting = waiting || e.announced != "" && e.announced != Over
+	}
+	if !waiting {
+		p.untold = time.Time{}
+		if p.sounding && p.opts.Troubled != nil {
+			p.opts.Troubled(nil)
+		}
+		p.sounding = false
+		return
+	}
+	if p.untold.IsZero() {
+		p.untold = now
+	}
+	if p.sounding || now.Sub(p.untold) < sendWithin || p.opts.Troubled == nil {
+		return
+	}
+	p.sounding = true
+	causes := []error{errors.New("nobody could be told of a failure")}
+	for _, c := range p.couriers {
+		if c.trouble != nil {
+			causes = append(causes, fmt.Errorf("%s: %w", c.Name, c.trouble))
+		}
+	}
+	p.opts.Troubled(errors.Join(causes...))
+}

@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"wxnotify/service/callback"
+)
+
+const (
+	// The words of the partial index, so that it is used.
+	sqlUntoldWhere = `WHERE incident = 0 AND outcome = 'failed' AND class IN ('proven', 'unproven')`
+
+	sqlUntold = `SELECT merchant, class, reason, max(counted_at) AS latest
+FROM callbacks ` + sqlUntoldWhere + ` GROUP BY merchant, class, reason`
+
+	sqlOpenIncident = `INSERT INTO incidents (
+	rule, merchant, class, reason, subject, detail, opened_at, latest_at, count, told_at, told_count, lasting, closed_at)
+VALUES (
+	:rule, :merchant, :class, :reason, :subject, :detail, :opened_at, :latest_at, :count, :told_at, :told_count, :lasting, 0)
+ON CONFLICT DO NOTHING`
+
+	sqlIncidentKey = `rule = ? AND merchant = ? AND class = ? AND reason = ? AND subject = ?`
+
+	sqlFindIncident = `SELECT id FROM incidents WHERE ` + sqlIncidentKey + ` AND closed_at = 0`
+
+	sqlClaim = `UPDATE callbacks SET incident = ? ` + sqlUntoldWhere + ` AND merchant = ? AND class = ? AND reason = ?`
+
+	sqlRecount = `UPDATE incidents SET
+	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
+	opened_at = coalesce((SELECT min(received_at) FROM callbacks WHERE incident = incidents.id), opened_at),
+	count = (SELECT coalesce(sum(1 + repeats), 0) FROM callbacks WHERE incident = incidents.id)
+WHERE id = ?`
+
+	sqlIncidents = `SELECT id, rule, merchant, class, reason, subject, detail,
+	opened_at, latest_at, count, told_at, told_count, lasting
+FROM incidents WHERE closed_at = 0 ORDER BY id`
+)
+
+// incident is a row of the table.
+type incident struct {
+	ID        int64  `db:"id"`
+	Rule      string `db:"rule"`
+	Merchant  string `db:"merchant"`
+	Class     string `db:"class"`
+	Reason    string `db:"reason"`
+	Subject   string `db:"subject"`
+	Detail    string `db:"detail"`
+	Opened    int64  `db:"opened_at"`
+	Latest    int64  `db:"latest_at"`
+	Count     int64  `db:"count"`
+	Told      int64  `db:"told_at"`
+	ToldCount int64  `db:"told_count"`
+	Lasting   bool   `db:"lasting"`
+}
+
+func incidentRow(i callback.Incident) incident {
+	return incident{
+		Rule: clean(i.Rule, 64), Merchant: clean(i.Merchant, 64), Class: string(i.Class), Reason: string(i.Reason),
+		Subject: clean(i.Subject, 128), Detail: clean(i.Detail, 1024),
+		Opened: micros(i.Opened), Latest: micros(i.Latest), Count: i.Count,
+		Told: micros(i.Told), ToldCount: i.ToldCount, Lasting: i.Lasting,
+	}
+}
+
+func (r incident) incident() callback.Incident {
+	return callback.Incident{
+		ID: r.ID,
+		IncidentKey: callback.IncidentKey{
+			Rule: r.Rule, Merchant: r.Merchant, Class: callback.Class(r.Class), Reason: callback.Reason(r.Reason), Subject: r.Subject,
+		},
+		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.Count,
+		Told: moment(r.Told), ToldCount: r.ToldCount, Lasting: r.Lasting,
+	}
+}
+
+// Incidents puts every failure that people must know of into the open incident
+// of its kind, opening one where there is none, and lists all that are open.
+// Each failure joins one incident, once, whatever number of replicas asks: the
+// join is a conditional update, and commits with the incident's count.
+func (d *DB) Incidents(ctx context.Context) ([]callback.Incident, error) {
+	var untold []struct {
+		Merchant string
+		Class    callback.Class
+		Reason   callback.Reason
+		Latest   int64
+	}
+	if err := d.reader.SelectContext(ctx, &untold, sqlUntold); err != nil {
+		return nil, fmt.Errorf("store: looking for failures that nobody is told of: %w", err)
+	}
+	if len(untold) > 0 {
+		if err := d.request(ctx, func(w *writing) error {
+			for _, f := range untold {
+				if err := w.claim(f.Merchant, f.Class, f.Reason, f.Latest); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return nil, fmt.Errorf("store: opening incidents: %w", err)
+		}
+	}
+	var rows []incident
+	if err := d.reader.SelectContext(ctx, &rows, sqlIncidents); err != nil {
+		return nil, fmt.Errorf("store: listing incidents: %w", err)
+	}
+	list := make([]callback.Incident, len(rows))
+	for i, r := range rows {
+		list[i] = r.incident()
+	}
+	return list, nil
+}
+
+func (w *writing) claim(merchant string, class callback.Class, reason callback.Reason, latest int64) error {
+	key := callback.FailureIncident(merchant, class, reason)
+	id, err := w.open(incident{
+		Rule: key.Rule, Merchant: key.Merchant, Class: string(key.Class), Reason: string(key.Reason), Opened: latest, Latest: latest,
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := w.run(sqlClaim, id, merchant, string(class), string(reason)); err != nil {
+		return err
+	}
+	_, err = w.run(sqlRecount, latest, latest, id)
+	return err
+}
+
+// open finds the open incident of the row's key, or makes the row it.
+func (w *writing) open(row incident) (id int64, err error) {
+	if _, err := w.tx.NamedExecContext(w.ctx, sqlOpenIncident, row); err != nil {
+		return 0, err
+	}
+	return id, w.get(&id, sqlFindIncident, row.Rule, row.Merchant, row.Class, row.Reason, row.Subject)
+}
+
+// OpenIncident opens an incident that is not read from failed callbacks: an
+// alert's, or one that people were told of while the database was away. One of
+// its key that is open already takes it in; so does one that closed after i was
+// opened: they are the same trouble, seen twice.
+func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
+	row := incidentRow(i)
+	err := d.request(ctx, func(w *writing) error {
+		var closed int
+		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ?`,
+			row.Rule, row.Merchant, row.Class, row.Reason, row.Subject, max(row.Opened, 1)); err != nil || closed > 0 {
+			return err
+		}
+		id, err := w.open(row)
+		if err != nil {
+			return err
+		}
+		_, err = w.run(`UPDATE incidents SET lasting = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
+	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
+	told_at = CASE WHEN told_at < ? THEN ? ELSE told_at END,
+	told_count = CASE WHEN told_count < ? THEN ? ELSE told_count END
+WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: opening an incident: %w", err)
+	}
+	return nil
+}
+
+// EaseIncident lets an incident end that was kept open: its alert has stopped
+// firing, its money has come.
+func (d *DB) EaseIncident(ctx context.Context, key callback.IncidentKey, at time.Time) error {
+	return d.onIncident(ctx, "easing", `UPDATE incidents SET lasting = 0,
+	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END
+WHERE `+sqlIncidentKey+` AND closed_at = 0 AND lasting <> 0`, micros(at), micros(at),
+		key.Rule, key.Merchant, string(key.Class), string(key.Reason), key.Subject)
+}
+
+// IncidentTold notes that a page about the incident was taken, and how many
+// failures it had counted.
+func (d *DB) IncidentTold(ctx context.Context, id, count int64, at time.Time) error {
+	return d.onIncident(ctx, "noting a page of", `UPDATE incidents SET told_at = ?, told_count = ? WHERE id = ?`, micros(at), count, id)
+}
+
+// CloseIncident ends an incident that is as it was told: one that a failure has
+// joined since stays open.
+func (d *DB) CloseIncident(ctx context.Context, id, count int64, at time.Time) error {
+	return d.onIncident(ctx, "closing", `UPDATE incidents SET closed_at = ?, told_at = ?, told_count = ?
+WHERE id = ? AND closed_at = 0 AND count <= ?`, micros(at), micros(at), count, id, count)
+}
+
+func (d *DB) onIncident(ctx context.Context, doing, query string, args ...any) error {
+	if err := d.request(ctx, func(w *writing) error {
+		_, err := w.run(query, args...)
+		return err
+	}); err != nil {
+		return fmt.Errorf("store: %s an incident: %w", doing, err)
+	}
+	return nil
+}
+
+// Waiting counts the failures in the spool: what the database does not know
+// yet, or cannot be told. It asks no database.
+func (d *DB) Waiting() []callback.FailureCount {
+	var list []callback.FailureCount
+	for f, n := range d.spool.failures() {
+		f.Count = n
+		list = append(list, f)
+	}
+	return list
+}
+
+// Lease gives holder the named duty until ttl from now, unless another holds
+// it. Who holds it already keeps it.
+func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
+	err = d.request(ctx, func(w *writing) error {
+		now := micros(d.opts.Now())
+		if _, err := w.run(`INSERT INTO leases (name, holder, until) VALUES (?, ?, 0) ON CONFLICT DO NOTHING`, name, holder); err != nil {
+			return err
+		}
+		n, err := w.run(`UPDATE leases SET holder = ?, until = ? WHERE name = ? AND (holder = ? OR until < ?)`,
+			holder, now+ttl.Microseconds(), name, holder, now)
+		held = n == 1
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("store: leasing %s: %w", name, err)
+	}
+	return held, nil
+}
+
