@@ -48,7 +48,7 @@ func (o *Options) OnDisk(wrap func(Disk) Disk) { o.disk = wrap }
 // IndexedQueries are the queries that must not read a whole table.
 func IndexedQueries() []string {
 	return []string{
-		sqlFailures, sqlOutstanding, sqlLast, "SELECT " + sqlNoticeColumns + sqlOpen,
+		sqlFailures, sqlOutstanding, sqlLast, sqlUntold, sqlFactOrders, sqlFactTraces, "SELECT " + sqlNoticeColumns + sqlOpen,
 		sqlFind, sqlRefundCounted,
 	}
 }

@@ -19,24 +19,26 @@ const (
 )
 
 const (
+	// "incident <> 0" are the words of the partial index, so that it is used.
+	//
 	// By message, not by arrival: one payment that was sent five times is at
 	// stake once.
 	sqlFactAmounts = `SELECT
 	CASE WHEN kind IN ('refund', 'partner_refund') THEN refund_currency ELSE currency END AS currency,
 	sum(CASE WHEN kind IN ('refund', 'partner_refund') THEN refund ELSE amount END) AS minor
 FROM notifications
-WHERE id IN (SELECT notification FROM callbacks WHERE incident = ? AND notification IS NOT NULL)
+WHERE id IN (SELECT notification FROM callbacks WHERE incident = ? AND incident <> 0 AND notification IS NOT NULL)
 GROUP BY 1 HAVING minor > 0 ORDER BY 1`
 
 	sqlFactOrders = `SELECT out_trade_no FROM callbacks
-WHERE incident = ? AND out_trade_no <> '' GROUP BY out_trade_no ORDER BY min(received_at), out_trade_no LIMIT ?`
+WHERE incident = ? AND incident <> 0 AND out_trade_no <> '' GROUP BY out_trade_no ORDER BY min(received_at), out_trade_no LIMIT ?`
 
-	sqlFactOrderCount = `SELECT count(DISTINCT out_trade_no) FROM callbacks WHERE incident = ? AND out_trade_no <> ''`
+	sqlFactOrderCount = `SELECT count(DISTINCT out_trade_no) FROM callbacks WHERE incident = ? AND incident <> 0 AND out_trade_no <> ''`
 
 	sqlFactPeers = `SELECT peer AS network, sum(1 + repeats) AS count FROM callbacks
-WHERE incident = ? AND peer <> '' GROUP BY peer ORDER BY count DESC, peer LIMIT 1000`
+WHERE incident = ? AND incident <> 0 AND peer <> '' GROUP BY peer ORDER BY count DESC, peer LIMIT 1000`
 
-	sqlFactTraces = `SELECT trace FROM callbacks WHERE incident = ? AND trace <> '' ORDER BY seq DESC LIMIT ?`
+	sqlFactTraces = `SELECT trace FROM callbacks WHERE incident = ? AND incident <> 0 AND trace <> '' ORDER BY seq DESC LIMIT ?`
 
 	sqlFactOpen = `SELECT first_at` + sqlOpen + ` AND (? = '' OR merchant = ?) AND (? = '' OR reason = ?) ORDER BY first_at LIMIT ?`
 )

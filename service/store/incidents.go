@@ -29,8 +29,8 @@ ON CONFLICT DO NOTHING`
 
 	sqlRecount = `UPDATE incidents SET
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
-	opened_at = coalesce((SELECT min(received_at) FROM callbacks WHERE incident = incidents.id), opened_at),
-	count = (SELECT coalesce(sum(1 + repeats), 0) FROM callbacks WHERE incident = incidents.id)
+	opened_at = coalesce((SELECT min(received_at) FROM callbacks WHERE incident = incidents.id AND incident <> 0), opened_at),
+	count = (SELECT coalesce(sum(1 + repeats), 0) FROM callbacks WHERE incident = incidents.id AND incident <> 0)
 WHERE id = ?`
 
 	sqlIncidents = `SELECT id, rule, merchant, class, reason, subject, detail,

@@ -117,7 +117,7 @@ func TestTables(t *testing.T) {
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	if want := "[attempts callbacks incidents migrations notifications orders outbox]"; fmt.Sprint(names) != want {
+	if want := "[attempts callbacks incidents leases migrations notifications orders outbox]"; fmt.Sprint(names) != want {
 		t.Errorf("tables %v, want %s", names, want)
 	}
 }

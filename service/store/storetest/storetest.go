@@ -33,18 +33,19 @@ type Engine struct {
 // Run runs the whole suite.
 func Run(t *testing.T, e Engine) {
 	for name, test := range map[string]func(*testing.T, Engine){
-		"Durable":  durable,
-		"Once":     once,
-		"Audit":    audit,
-		"Outage":   outage,
-		"Deadline": deadline,
-		"Orders":   orders,
-		"Conflict": conflict,
-		"Copies":   copies,
-		"Resolve":  resolve,
-		"Strays":   strays,
-		"Reading":  reading,
-		"Model":    model,
+		"Durable":   durable,
+		"Once":      once,
+		"Audit":     audit,
+		"Outage":    outage,
+		"Deadline":  deadline,
+		"Orders":    orders,
+		"Conflict":  conflict,
+		"Copies":    copies,
+		"Resolve":   resolve,
+		"Strays":    strays,
+		"Reading":   reading,
+		"Incidents": incidents,
+		"Model":     model,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
