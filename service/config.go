@@ -29,6 +29,7 @@ type Config struct {
 	Spool          SpoolConfig         `koanf:"spool"`
 	Log            LogConfig           `koanf:"log"`
 	Shutdown       ShutdownConfig      `koanf:"shutdown"`
+	Pager          PagerConfig         `koanf:"pager"`
 	Merchants      map[string]Merchant `koanf:"merchants"`
 
 	// path is the file the settings came from, "" for none.
@@ -116,6 +117,7 @@ func defaults() Config {
 		Store:   StoreConfig{Path: "wxnotify.db", RetentionDays: 200},
 		Spool:   SpoolConfig{Path: "wxnotify.spool", Size: 64 << 20},
 		Log:     LogConfig{Level: "info"},
+		Pager:   PagerConfig{Mode: pagerBoth, Language: "en"},
 	}
 }
 
@@ -165,6 +167,7 @@ func (c Config) validate() problems {
 		found.add("shutdown.delay", "out of range", "write 0s to 1m")
 	}
 	c.Private.Token.validate(&found, "private.token", false)
+	c.Pager.validate(&found)
 	if len(c.Merchants) == 0 {
 		found = append(found, errNoMerchant)
 	}

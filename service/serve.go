@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"wxnotify/service/callback"
+	"wxnotify/service/pager"
 	"wxnotify/service/store"
 	"wxnotify/service/telemetry"
 	"wxnotify/service/web"
@@ -49,6 +51,8 @@ type service struct {
 	telemetry *telemetry.Telemetry
 	public    *web.Server
 	private   *web.Server
+	pager     *pager.Pager // nil: nobody is told
+	paging    sync.WaitGroup
 	stopping  chan struct{} // closed when the service is ending: /readyz says so
 	ended     context.CancelFunc
 }
@@ -61,6 +65,10 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		return nil, configError{err}
 	}
 	token, err := cfg.Private.Token.read("private.token")
+	if err != nil {
+		return nil, configError{err}
+	}
+	alerts, err := cfg.Pager.Alertmanager.Token.read("pager.alertmanager.token")
 	if err != nil {
 		return nil, configError{err}
 	}
@@ -95,18 +103,23 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		Recorder: s.telemetry.Recorder(s.store),
 	}
 
+	if err := s.page(background); err != nil {
+		return nil, err
+	}
 	public := web.NewPublic(web.PublicOptions{
-		Accept:         s.telemetry.Accept(intake),
+		Accept:         heard{s.telemetry.Accept(intake), s},
 		Note:           s.store,
 		TrustedProxies: cfg.TrustedProxies,
 		Middleware:     []echo.MiddlewareFunc{s.telemetry.Route()},
 	})
 	private := web.NewPrivate(web.PrivateOptions{
-		Orders:    s.store,
-		Ready:     s.ready,
-		Metrics:   s.telemetry.Metrics(),
-		Merchants: cfg.merchantNames(),
-		Token:     string(token),
+		Orders:      s.store,
+		Ready:       s.ready,
+		Metrics:     s.telemetry.Metrics(),
+		Merchants:   cfg.merchantNames(),
+		Token:       string(token),
+		Alerts:      pager.Alerts(s.store),
+		AlertsToken: string(alerts),
 	})
 	if s.private, err = web.Listen(ctx, cfg.Private.Listen, private); err != nil {
 		return nil, fmt.Errorf("private.listen: %w; stop what listens there, or set another address", err)
@@ -148,6 +161,7 @@ func (s *service) stop() error {
 		within(drainTimeout, "draining", s.public.Close)
 	}
 	s.ended()
+	s.paging.Wait()
 	if s.store != nil {
 		within(commitTimeout, "closing the store", s.store.Close)
 	}

@@ -22,6 +22,11 @@ func (s *service) ready(ctx context.Context) web.Readiness {
 	if h.Lost > 0 {
 		r.Degraded["lost"] = fmt.Sprintf("%d refused callbacks could be kept nowhere since the start; their records are on stderr", h.Lost)
 	}
+	if s.pager != nil {
+		if err := s.pager.Working(); err != nil {
+			r.Degraded["pager"] = "people cannot be told of failures; " + err.Error()
+		}
+	}
 	select {
 	case <-s.stopping:
 		r.Ready, r.Degraded["service"] = false, "stopping"

@@ -55,15 +55,18 @@ func (c *courier) pending() []Page {
 		return cmp.Or(
 			cmp.Compare(rank(a), rank(b)),
 			a.Opened.Compare(b.Opened),
-			cmp.Compare(a.Rule+a.Merchant+string(a.Reason)+a.Subject, b.Rule+b.Merchant+string(b.Reason)+b.Subject),
+			cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Merchant, b.Merchant), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Subject, b.Subject),
 		)
 	})
 	return pages
 }
 
-// rank puts what is wrong before what is over, and the critical before the rest.
+// rank puts what is wrong before what is over, the critical before the rest, and
+// a drill last: its title must not stand over a failure.
 func rank(p Page) int {
 	switch {
+	case p.Occasion == Drill:
+		return 3
 	case p.Occasion == Over:
 		return 2
 	case !p.Critical():
@@ -72,20 +75,22 @@ func rank(p Page) int {
 	return 0
 }
 
-// ready reports whether a message may go out now.
-func (c *courier) ready(now time.Time, critical bool) bool {
-	if c.busy || now.Before(c.resume) {
-		return false
-	}
+// idle reports whether there is something to bring and nothing against trying.
+func (c *courier) idle(now time.Time) bool {
+	return len(c.owed) > 0 && !c.busy && !now.Before(c.resume)
+}
+
+// allowed reports whether the channel bears another message now.
+func (c *courier) allowed(now time.Time, critical bool) bool {
 	if c.PerMinute == 0 {
 		return true
 	}
 	c.sent = slices.DeleteFunc(c.sent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
-	allowed := c.PerMinute
+	bears := c.PerMinute
 	if !critical {
-		allowed -= c.Reserved
+		bears -= c.Reserved
 	}
-	return len(c.sent) < allowed
+	return len(c.sent) < bears
 }
 
 // send is one attempt. It is bounded, whatever the channel does.

@@ -1,6 +1,7 @@
 package pager
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -39,25 +40,13 @@ const (
 	DingTalkReserved  = 5
 
 	dingTalkMute  = 10 * time.Minute
-	dingTalkBytes = 18000 // of 20000; the envelope needs some
+	dingTalkBytes = 20000 // of a whole body
 )
 
 // Send posts the message as markdown. Only errcode 0 means that it was taken:
 // DingTalk answers 200 to everything.
 func (d DingTalk) Send(ctx context.Context, m Message) error {
-	t := d.Writer.text(m)
-	body := t.markdown(dingTalkBytes)
-	title := t.Title
-	if d.Keyword != "" && !strings.Contains(title+body, d.Keyword) {
-		body += "\n" + d.Keyword + "\n"
-	}
-	robot := robotMessage{MsgType: "markdown"}
-	if m.Critical() && len(d.Mobiles) > 0 {
-		robot.At.Mobiles = d.Mobiles
-		body += "\n@" + strings.Join(d.Mobiles, " @") + "\n" // only who stands in the text is called
-	}
-	robot.Markdown.Title, robot.Markdown.Text = title, body
-	payload, err := json.Marshal(robot)
+	payload, err := d.payload(m)
 	if err != nil {
 		return fmt.Errorf("dingtalk: %w", err)
 	}
@@ -78,6 +67,36 @@ func (d DingTalk) Send(ctx context.Context, m Message) error {
 	return robotError(*verdict.Code)
 }
 
+// payload is the message as the robot takes it, within what it takes: how long
+// JSON makes a text is known only afterwards.
+func (d DingTalk) payload(m Message) ([]byte, error) {
+	t := d.Writer.text(m)
+	robot := robotMessage{MsgType: "markdown"}
+	robot.Markdown.Title = t.Title
+	end := ""
+	if m.alarming() && len(d.Mobiles) > 0 {
+		robot.At.Mobiles = d.Mobiles
+		end += "\n@" + strings.Join(d.Mobiles, " @") + "\n" // only who stands in the text is called
+	}
+	if !strings.Contains(escapeMarkdown(t.Title), d.Keyword) {
+		end += "\n" + d.Keyword + "\n" // as it was set up, letter by letter
+	}
+	for limit := dingTalkBytes; ; {
+		robot.Markdown.Text = t.markdown(limit-len(end)) + end
+		var b bytes.Buffer
+		out := json.NewEncoder(&b)
+		out.SetEscapeHTML(false) // six bytes for each & of a link
+		if err := out.Encode(robot); err != nil {
+			return nil, err
+		}
+		over := b.Len() - dingTalkBytes
+		if over <= 0 || limit <= over {
+			return b.Bytes(), nil
+		}
+		limit -= over
+	}
+}
+
 type robotMessage struct {
 	MsgType  string `json:"msgtype"`
 	Markdown struct {
@@ -93,7 +112,7 @@ type robotMessage struct {
 func (d DingTalk) signed(now time.Time) (string, error) {
 	to, err := url.Parse(d.URL)
 	if err != nil {
-		return "", errors.New("dingtalk: the robot's URL cannot be read")
+		return "", errors.New("dingtalk: the robot's address (url) cannot be read")
 	}
 	if d.Secret == "" {
 		return to.String(), nil
@@ -115,21 +134,21 @@ func robotError(code int) error {
 	case 0:
 		return nil
 	case -1:
-		return fail("busy")
+		return fail("busy; it will be tried again")
 	case 130101, 410100:
 		return &Muted{dingTalkMute, fail("more than 20 messages in a minute; the robot is mute for 10 minutes")}
 	case 90030:
-		return &Muted{dingTalkMute, fail("the organisation's quota is used up")}
+		return &Muted{dingTalkMute, fail("the organisation's quota is used up; look at its plan in the admin console (管理后台)")}
 	case 310000:
-		return fail("the security check failed; look at secret (加签), keyword (关键词), addresses, and this host's clock")
+		return fail("the security check failed; look at secret (加签), keyword (自定义关键词), addresses (IP地址段), and this host's clock")
 	case 300001, 400101, 300005:
-		return fail("no such robot; the access_token in the URL is wrong, or the robot was removed")
+		return fail("no such robot; the access_token in the address (url) is wrong, or the robot was removed from the group")
 	case 400102:
-		return fail("the robot is disabled")
+		return fail("the robot is disabled; enable it in the group's settings")
 	case 460101, 101002:
-		return fail("the message is too long")
-	case 400403:
-		return fail("a field is missing")
+		return fail("the message is too long; please report this")
+	case 400403, 40035, 43002, 43004:
+		return fail("not understood; is the address (url) a custom robot's (自定义机器人)?")
 	}
-	return fail("refused")
+	return fail("refused; see DingTalk's list of error codes")
 }

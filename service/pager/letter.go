@@ -30,16 +30,14 @@ func (t text) plain() string {
 		}
 		b.WriteString(oneLine(s.Heading) + "\n")
 		for _, l := range s.Lines {
-			b.WriteString("  " + l.Label + ": " + strings.ReplaceAll(l.Value, "\n", "\n    ") + "\n")
+			b.WriteString("  " + l.Label + t.Colon + strings.ReplaceAll(l.Value, "\n", "\n    ") + "\n")
 		}
 		for _, l := range s.Links {
-			b.WriteString("  " + l.Label + ": " + l.URL + "\n")
+			b.WriteString("  " + l.Label + t.Colon + l.URL + "\n")
 		}
 	}
 	if t.More != "" {
 		b.WriteString("\n" + t.More + "\n")
 	}
-	return b.String()
+	return b.String() + "\n" + t.Written + "\n"
 }
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -15,6 +15,12 @@ type Channel interface {
 	Send(ctx context.Context, m Message) error
 }
 
+// ChannelFunc is a channel made of a function.
+type ChannelFunc func(ctx context.Context, m Message) error
+
+// Send calls f.
+func (f ChannelFunc) Send(ctx context.Context, m Message) error { return f(ctx, m) }
+
 // Message is what goes out at once on one channel: the most urgent page first.
 type Message struct {
 	Pages   []Page

@@ -2,8 +2,8 @@ package pager
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"wxnotify/service/callback"
@@ -41,6 +41,7 @@ type Pager struct {
 	opts     Options
 	couriers []*courier
 	results  chan result
+	heard    heard
 
 	open     map[callback.IncidentKey]*entry
 	holding  bool      // this replica tells
@@ -50,6 +51,9 @@ type Pager struct {
 	untold   time.Time // since when some page waits that no channel took
 	drill    time.Time // the next one
 	sounding bool      // Troubled was told so
+
+	told, unheard atomic.Int64 // open incidents that people were told of, and not
+	works         atomic.Pointer[state]
 }
 
 // entry is an open incident, with what the book does not know of it yet.
@@ -71,7 +75,7 @@ type result struct {
 func New(o Options) *Pager {
 	p := &Pager{
 		opts: o, open: map[callback.IncidentKey]*entry{},
-		results: make(chan result, len(o.Routes)),
+		results: make(chan result, len(o.Routes)), heard: newHeard(),
 	}
 	for _, r := range o.Routes {
 		p.couriers = append(p.couriers, newCourier(r))
@@ -90,6 +94,7 @@ func (p *Pager) Run(ctx context.Context) {
 		p.round(ctx)
 		select {
 		case <-tick.C:
+		case <-p.heard.poke:
 		case r := <-p.results:
 			p.ended(ctx, r)
 		case <-ctx.Done():
@@ -121,112 +126,7 @@ func (p *Pager) round(ctx context.Context) {
 	}
 	p.dispatch(ctx, now)
 	p.siren(now)
-}
-
-// listen learns what there is to tell. What was told already is noted first, or
-// rows that come back from the spool would open an incident anew.
-func (p *Pager) listen(ctx context.Context) {
-	err := p.save(ctx)
-	var list []callback.Incident
-	if err == nil {
-		asking, cancel := context.WithTimeout(ctx, askWithin)
-		list, err = p.opts.Book.Incidents(asking)
-		cancel()
-	}
-	p.away = err != nil
-	if err == nil {
-		p.refresh(list)
-		p.lookForMoney(ctx)
-	}
-	if p.opts.Evaluate {
-		p.countWaiting(time.Now())
-	}
-}
-
-// refresh takes over what the book says.
-func (p *Pager) refresh(list []callback.Incident) {
-	seen := make(map[callback.IncidentKey]bool, len(list))
-	for _, i := range list {
-		if i.Rule == callback.RuleFailed && !p.opts.Evaluate && i.Told.IsZero() && !i.Lasting {
-			continue // the other watcher will post it
-		}
-		seen[i.IncidentKey] = true
-		e := p.open[i.IncidentKey]
-		if e == nil {
-			e = &entry{}
-			p.open[i.IncidentKey] = e
-		}
-		if i.Told.IsZero() != e.Told.IsZero() || !i.Told.Equal(e.Told) {
-			e.announced = "" // another replica told it
-		}
-		e.Incident, e.known = i, i.Count
-	}
-	for key, e := range p.open {
-		if !seen[key] && !e.unsaved {
-			delete(p.open, key)
-		}
-	}
-}
-
-// countWaiting takes in what waits in the spool: while the database is away,
-// nothing else tells of it.
-func (p *Pager) countWaiting(now time.Time) {
-	counts := map[callback.IncidentKey]int64{}
-	for _, f := range p.opts.Failures.Waiting() {
-		if f.Class.Pages() {
-			counts[callback.FailureIncident(f.Merchant, f.Class, f.Reason)] += f.Count
-		}
-	}
-	for key, n := range counts {
-		e := p.open[key]
-		if e == nil {
-			e = &entry{Incident: callback.Incident{IncidentKey: key, Opened: now}, unsaved: true}
-			p.open[key] = e
-		}
-		if e.known+n > e.Count {
-			e.Count, e.Latest = e.known+n, now
-		}
-	}
-}
-
-// lookForMoney opens an incident for each merchant that misses money for long,
-// and lets it end when the money has come.
-func (p *Pager) lookForMoney(ctx context.Context) {
-	now := time.Now()
-	if !p.opts.Evaluate || now.Sub(p.looked) < lookEvery {
-		return
-	}
-	asking, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	s, err := p.opts.Failures.Snapshot(asking)
-	if err != nil {
-		return
-	}
-	p.looked = now
-	missing := map[callback.IncidentKey]callback.Incident{}
-	for _, o := range s.Outstanding {
-		if now.Sub(o.Oldest) < grace || o.Count == 0 {
-			continue
-		}
-		key := callback.IncidentKey{Rule: callback.RuleOutstanding, Merchant: o.Merchant}
-		i, found := missing[key]
-		if !found || o.Oldest.Before(i.Opened) {
-			i.Opened = o.Oldest
-		}
-		i.IncidentKey, i.Latest, i.Lasting = key, now, true
-		i.Count += o.Count
-		missing[key] = i
-	}
-	for key, i := range missing {
-		if e := p.open[key]; e == nil || !e.Lasting || e.Count != i.Count {
-			_ = p.opts.Book.OpenIncident(asking, i) // the next look tries again
-		}
-	}
-	for key, e := range p.open {
-		if _, still := missing[key]; key.Rule == callback.RuleOutstanding && e.Lasting && !still {
-			_ = p.opts.Book.EaseIncident(asking, key, now)
-		}
-	}
+	p.show()
 }
 
 // onDuty reports whether this replica tells. While the book is away nobody can
@@ -266,11 +166,11 @@ func (p *Pager) announce(ctx context.Context, e *entry, now time.Time) {
 // dispatch sends what is owed on every channel that can take it now.
 func (p *Pager) dispatch(ctx context.Context, now time.Time) {
 	for _, c := range p.couriers {
-		if len(c.owed) == 0 || c.busy {
+		if !c.idle(now) {
 			continue
 		}
 		m := Message{Pages: c.pending(), Written: now}
-		if !c.ready(now, m.Critical()) {
+		if !c.allowed(now, m.Critical()) {
 			continue
 		}
 		for n := range m.Pages {
@@ -343,34 +243,4 @@ func (p *Pager) save(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// siren says so when people cannot be told.
-func (p *Pager) siren(now time.Time) {
-	waiting := false
-	for _, e := range p.open {
-		waiting = waiting || e.announced != "" && e.announced != Over
-	}
-	if !waiting {
-		p.untold = time.Time{}
-		if p.sounding && p.opts.Troubled != nil {
-			p.opts.Troubled(nil)
-		}
-		p.sounding = false
-		return
-	}
-	if p.untold.IsZero() {
-		p.untold = now
-	}
-	if p.sounding || now.Sub(p.untold) < sendWithin || p.opts.Troubled == nil {
-		return
-	}
-	p.sounding = true
-	causes := []error{errors.New("nobody could be told of a failure")}
-	for _, c := range p.couriers {
-		if c.trouble != nil {
-			causes = append(causes, fmt.Errorf("%s: %w", c.Name, c.trouble))
-		}
-	}
-	p.opts.Troubled(errors.Join(causes...))
 }

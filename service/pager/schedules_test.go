@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,17 +42,19 @@ func TestSchedules(t *testing.T) {
 
 // schedule is one generated course of events.
 type schedule struct {
-	t       *testing.T
-	rand    *rand.Rand
-	ledger  *ledger
-	robot   *phone
-	mailbox *phone
-	running *process
-	stop    context.CancelFunc
-	crashes int
-	outages int
-	faults  int
-	log     []string
+	t         *testing.T
+	rand      *rand.Rand
+	ledger    *ledger
+	robot     *phone
+	mailbox   *phone
+	running   *process
+	pager     *pager.Pager
+	stop      context.CancelFunc
+	faultless bool // nothing goes wrong but the callbacks
+	calm      bool // besides, only the database goes away
+	crashes   int
+	outages   int
+	log       []string
 }
 
 func newSchedule(t *testing.T, seed uint64) *schedule {
@@ -73,7 +76,7 @@ func (s *schedule) start() {
 		},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
+	s.stop, s.pager = cancel, p
 	go p.Run(ctx)
 }
 
@@ -96,22 +99,23 @@ func (s *schedule) play() {
 	end := time.Now().Add(time.Hour)
 	merchants := []string{"shop", "cafe", "bell"}
 	reasons := callback.Reasons()
-	faultless := s.rand.IntN(4) == 0
+	s.faultless = s.rand.IntN(4) == 0
+	s.calm = !s.faultless && s.rand.IntN(3) == 0
 	for time.Now().Before(end) {
 		switch roll := s.rand.IntN(20); {
-		case roll < 12 || faultless:
+		case roll < 12 || s.faultless:
 			reason := reasons[s.rand.IntN(len(reasons))]
 			class := reason.Classes()[s.rand.IntN(len(reason.Classes()))]
 			merchant := merchants[s.rand.IntN(len(merchants))]
 			for range 1 + s.rand.IntN(3)*s.rand.IntN(20) {
-				s.ledger.fail(merchant, class, reason)
+				s.fail(merchant, class, reason)
 			}
 			s.note("fail %s %s %s", merchant, class, reason)
-		case roll < 14:
-			s.faults++
+		case roll < 13:
+			s.storm(reasons)
+		case roll < 14 && !s.calm:
 			s.fault(s.robot, []fault{sound, refusing, hanging, lying}[s.rand.IntN(4)])
-		case roll < 16:
-			s.faults++
+		case roll < 16 && !s.calm:
 			s.fault(s.mailbox, []fault{sound, refusing, hanging, lying}[s.rand.IntN(4)])
 		case roll < 18:
 			down := s.rand.IntN(2) == 0
@@ -120,7 +124,7 @@ func (s *schedule) play() {
 			}
 			s.ledger.set(down)
 			s.note("database down: %v", down)
-		default:
+		case !s.calm:
 			s.crash()
 		}
 		time.Sleep(time.Duration(s.rand.ExpFloat64() * float64(2*time.Minute)))
@@ -133,26 +137,53 @@ func (s *schedule) play() {
 	synctest.Wait()
 }
 
+// fail lets a callback fail in the running process.
+func (s *schedule) fail(merchant string, class callback.Class, reason callback.Reason) {
+	s.ledger.fail(merchant, class, reason)
+	s.pager.Hear(merchant, class, reason)
+}
+
+// storm makes more incidents in a minute than the robot bears messages.
+func (s *schedule) storm(reasons []callback.Reason) {
+	s.note("storm")
+	for n := range 40 {
+		s.fail(fmt.Sprint("branch-", n), callback.Proven, reasons[s.rand.IntN(len(reasons))])
+		time.Sleep(time.Second)
+	}
+}
+
 func (s *schedule) fault(p *phone, f fault) {
 	p.set(f)
 	s.note("fault %q on the robot: %v", f, p == s.robot)
 }
 
+// copied is what no channel should get twice without a cause.
+type copied struct {
+	incident int64
+	key      callback.IncidentKey
+	occasion pager.Occasion
+	count    int64
+}
+
 func (s *schedule) judge() {
-	told := map[callback.IncidentKey]time.Time{} // the latest page
+	told := map[callback.IncidentKey][]time.Time{}
 	counted := map[int64]int64{}
-	copies := map[*phone]map[string]int{s.robot: {}, s.mailbox: {}}
 	for _, p := range []*phone{s.robot, s.mailbox} {
+		copies := map[copied]int{}
 		for _, m := range p.messages() {
 			for _, page := range m.Pages {
 				if !page.Class.Pages() {
 					s.t.Errorf("a page about %s %s", page.Class, page.Reason)
 				}
-				if m.Written.After(told[page.IncidentKey]) {
-					told[page.IncidentKey] = m.Written
-				}
+				told[page.IncidentKey] = append(told[page.IncidentKey], m.Written)
 				counted[page.ID] = max(counted[page.ID], page.Count)
-				copies[p][fmt.Sprint(page.IncidentKey, page.Occasion, page.Opened.Unix())]++
+				copies[copied{page.ID, page.IncidentKey, page.Occasion, page.Count}]++
+			}
+		}
+		for of, n := range copies {
+			// Of what the database did not know, each outage may be told anew.
+			if n > 1+s.crashes+s.outages+p.hits {
+				s.t.Errorf("%d copies of %+v, with %d crashes, %d outages and %d faults met", n, of, s.crashes, s.outages, p.hits)
 			}
 		}
 	}
@@ -160,27 +191,23 @@ func (s *schedule) judge() {
 		if !f.class.Pages() {
 			continue
 		}
-		if f.incident == 0 || told[f.key()].Before(f.at) {
-			s.t.Errorf("a failure of %v at %s was never told; the latest page was at %s", f.key(), f.at, told[f.key()])
+		if f.incident == 0 || !slices.ContainsFunc(told[f.key()], f.at.Before) {
+			s.t.Errorf("a failure of %v at %s was never told; the pages were at %v", f.key(), f.at, told[f.key()])
 		}
 	}
 	for _, i := range s.ledger.incidents {
-		if counted[i.ID] < i.Count && i.Rule == callback.RuleFailed {
+		if counted[i.ID] < i.Count {
 			s.t.Errorf("incident %d has %d failures, the pages counted %d", i.ID, i.Count, counted[i.ID])
 		}
 	}
 	if s.robot.muted > 0 {
 		s.t.Errorf("the robot was muted %d times", s.robot.muted)
 	}
-	for p, list := range copies {
-		for of, n := range list {
-			if n > 1+s.crashes+s.outages+p.hits {
-				s.t.Errorf("%d copies of %s, with %d crashes and %d faults met", n, of, s.crashes, p.hits)
-			}
-			if s.crashes+s.outages+s.faults == 0 && n > 1 && of[len(of)-1] != 0 && !repeats(of) {
-				s.t.Errorf("%d copies of %s on a day without faults", n, of)
-			}
-		}
+	if s.faultless || s.calm {
+		s.judgeSpeed()
+	}
+	if s.faultless {
+		s.judgeStrictly()
 	}
 	if s.t.Failed() {
 		for _, line := range s.log {
@@ -189,13 +216,54 @@ func (s *schedule) judge() {
 	}
 }
 
-func repeats(of string) bool { return len(of) > 0 && contains(of, string(pager.Again)) }
-
-func contains(s, part string) bool {
-	for i := 0; i+len(part) <= len(s); i++ {
-		if s[i:i+len(part)] == part {
-			return true
+// judgeStrictly: without faults every incident is told within seconds, once when
+// it opens and once when it is over, on each channel.
+func (s *schedule) judgeStrictly() {
+	for _, p := range []*phone{s.robot, s.mailbox} {
+		for _, i := range s.ledger.incidents {
+			var opened, over, again int
+			for _, page := range p.pages(i.IncidentKey) {
+				if page.ID != i.ID {
+					continue
+				}
+				switch page.Occasion {
+				case pager.Opened:
+					opened++
+				case pager.Over:
+					over++
+					if m := p.when(page); m.Sub(i.Latest) < 15*time.Minute {
+						s.t.Errorf("incident %+v was over at %s", i, m)
+					}
+				case pager.Again:
+					again++
+				}
+			}
+			// It lasted from the first to the latest failure, and is repeated only then.
+			if most := int(i.Latest.Sub(i.Opened)/(30*time.Minute)) + 1; opened != 1 || over != 1 || again > most {
+				s.t.Errorf("incident %+v: opened %d times, over %d times, again %d times", i, opened, over, again)
+			}
 		}
 	}
-	return false
+}
+
+// judgeSpeed: what nobody knows of is told within seconds, also while the
+// database is away.
+func (s *schedule) judgeSpeed() {
+	heard := map[callback.IncidentKey]time.Time{} // the latest page or failure
+	pages := map[callback.IncidentKey][]time.Time{}
+	for _, m := range s.mailbox.messages() {
+		for _, page := range m.Pages {
+			pages[page.IncidentKey] = append(pages[page.IncidentKey], m.Written)
+		}
+	}
+	for _, f := range s.ledger.failures {
+		if !f.class.Pages() {
+			continue
+		}
+		soon := func(at time.Time) bool { return !at.Before(f.at) && at.Sub(f.at) <= 3*time.Second }
+		if last := heard[f.key()]; (last.IsZero() || f.at.Sub(last) > 3*time.Hour) && !slices.ContainsFunc(pages[f.key()], soon) {
+			s.t.Errorf("a failure of %v at %s was not told within seconds: %v", f.key(), f.at, pages[f.key()])
+		}
+		heard[f.key()] = f.at
+	}
 }

@@ -3,7 +3,12 @@ package pager
 import (
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"wxnotify/service/callback"
 )
@@ -37,22 +42,38 @@ type text struct {
 	Title    string
 	Sections []section
 	More     string // about what there is no room for
+	Written  string
+	Colon    string // between a label and what it says
 }
 
 type section struct {
-	Heading  string
-	Critical bool
-	Over     bool
-	Lines    []line
-	Links    []link
+	Heading string
+	Tone    tone
+	Lines   []line
+	Links   []link
 }
 
-type line struct{ Label, Value string }
+// tone is how grave a section looks.
+type tone string
+
+const (
+	toneCritical tone = "critical"
+	toneWarning  tone = "warning"
+	toneGood     tone = "good"
+)
+
+type line struct {
+	Label, Value string
+	Do           bool // what the reader is asked to do
+}
 
 type link struct{ Label, URL string }
 
-// described is how many incidents one message describes; beyond, it counts.
-const described = 10
+const (
+	described   = 10   // incidents that one message describes; beyond, it counts
+	titleLength = 120  // characters
+	valueLength = 1000 // of what another system wrote
+)
 
 func (w Writer) words() words {
 	if w.Language == Chinese {
@@ -65,17 +86,17 @@ func (w Writer) words() words {
 // from identifiers of closed form; nothing that a stranger wrote is among them.
 func (w Writer) text(m Message) text {
 	in := w.words()
-	t := text{Title: w.title(m)}
+	t := text{Title: w.title(m), Colon: in.colon, Written: fmt.Sprintf(in.written, m.Written.In(china).Format(moment))}
 	for n, p := range m.Pages {
 		if n == described {
 			failures := int64(0)
 			for _, rest := range m.Pages[n:] {
 				failures += rest.Count
 			}
-			t.More = fmt.Sprintf(in.more, len(m.Pages)-n, failures)
+			t.More = in.more(len(m.Pages)-n, failures)
 			break
 		}
-		t.Sections = append(t.Sections, w.section(p))
+		t.Sections = append(t.Sections, w.section(p, m.Written))
 	}
 	return t
 }
@@ -84,38 +105,199 @@ func (w Writer) text(m Message) text {
 func (w Writer) title(m Message) string {
 	in := w.words()
 	first := m.Pages[0]
-	parts := []string{"wxnotify"}
-	if w.Environment != "" {
-		parts = append(parts, w.Environment)
-	}
+	parts := notEmpty("wxnotify", w.Environment)
 	if first.Occasion != Drill && first.Occasion != Over {
 		parts = append(parts, in.severity(first.Critical()))
 	}
-	title := "[" + strings.Join(parts, " ") + "] " + in.occasion[first.Occasion] + w.headline(first)
+	title := "[" + strings.Join(parts, " ") + "] " + w.heading(first)
 	if others := len(m.Pages) - 1; others > 0 {
-		title += " (+" + fmt.Sprint(others) + ")"
+		title += fmt.Sprintf(" (+%d)", others)
 	}
-	return title
+	return shorten(oneLine(visible(title)), titleLength)
+}
+
+// heading says what happened and why people are told now.
+func (w Writer) heading(p Page) string {
+	in := w.words()
+	if p.Occasion == Over && p.Outstanding > 0 {
+		return in.stillMissing(p.Outstanding) + w.headline(p)
+	}
+	return in.occasion[p.Occasion] + w.headline(p)
 }
 
 func (w Writer) headline(p Page) string {
 	in := w.words()
-	count := fmt.Sprint(p.Count)
 	switch p.Rule {
 	case callback.RuleFailed:
-		where := p.Merchant
-		if where == "" {
-			where = in.everybody
-		}
-		return fmt.Sprintf(in.failed, count) + " · " + where + " · " + string(p.Reason)
+		return strings.Join(notEmpty(in.failed(p.Count), w.merchant(p), string(p.Reason)), " · ")
 	case callback.RuleOutstanding:
-		return fmt.Sprintf(in.outstanding, count) + " · " + p.Merchant
+		return strings.Join(notEmpty(in.outstanding(p.Count), w.merchant(p)), " · ")
 	case callback.RuleOrderConflict:
-		return in.orderConflict + " · " + p.Merchant + " · " + p.Subject
+		return strings.Join(notEmpty(in.orderConflict, p.Merchant, p.Subject), " · ")
 	case drillKey.Rule:
 		return in.drill
 	}
 	return strings.Join(notEmpty(p.Rule, p.Merchant, p.Subject), " · ")
+}
+
+// merchant is whose callbacks they are.
+func (w Writer) merchant(p Page) string {
+	switch in := w.words(); {
+	case p.Merchant == callback.OtherMerchant:
+		return in.stranger
+	case p.Merchant == "" && p.Rule == callback.RuleFailed:
+		return in.everybody
+	}
+	return p.Merchant
+}
+
+// section puts what helps most on top: what it is, what to do, which money.
+func (w Writer) section(p Page, now time.Time) section {
+	in := w.words()
+	s := section{Heading: shorten(oneLine(visible(w.heading(p))), titleLength), Tone: p.tone()}
+	say := func(label, value string) {
+		if value != "" {
+			s.Lines = append(s.Lines, line{label, shorten(visible(value), valueLength), label == in.label.do})
+		}
+	}
+	if p.Occasion == Drill {
+		say(in.label.what, in.drillText)
+		return s
+	}
+	say(in.label.what, w.what(p))
+	if p.Occasion != Over || p.Outstanding > 0 {
+		say(in.label.do, p.doFirst(w.Language))
+	}
+	w.money(p, now, say)
+	say(in.label.merchant, w.merchant(p))
+	if p.Rule == callback.RuleFailed {
+		say(in.label.count, strconv.FormatInt(p.Count, 10))
+	}
+	say(in.label.span, between(p.Opened, p.Latest))
+	orders := strings.Join(p.Orders, ", ")
+	if p.More > 0 {
+		orders += " " + fmt.Sprintf(in.andMore, p.More)
+	}
+	say(in.label.orders, orders)
+	var sources []string
+	for _, s := range p.Sources {
+		sources = append(sources, fmt.Sprintf("%s (%d)", s.Network, s.Count))
+	}
+	say(in.label.sources, strings.Join(sources, ", "))
+	s.Links = w.links(p)
+	return s
+}
+
+func (p Page) tone() tone {
+	switch {
+	case p.Occasion == Drill, p.Occasion == Over && p.Outstanding == 0:
+		return toneGood
+	case p.Occasion != Over && p.Critical():
+		return toneCritical
+	}
+	return toneWarning
+}
+
+// alarming reports whether somebody is called for the message: not for a drill,
+// and not for what is over.
+func (m Message) alarming() bool {
+	return slices.ContainsFunc(m.Pages, func(p Page) bool { return p.tone() == toneCritical })
+}
+
+// what says what happened, or that it does no more.
+func (w Writer) what(p Page) string {
+	in := w.words()
+	if p.Occasion == Over {
+		if p.Rule == callback.RuleFailed {
+			return in.overFailed
+		}
+		return in.overAlert
+	}
+	switch p.Rule {
+	case callback.RuleFailed:
+		return in.reason(p.Reason) + " (" + strings.Join(notEmpty(string(p.Reason), string(p.Class)), ", ") + ")"
+	case callback.RuleOutstanding:
+		return in.whatOutstanding
+	case callback.RuleOrderConflict:
+		return in.whatOrderConflict
+	}
+	return p.Detail
+}
+
+// money says what is at stake and what WeChat Pay will still do about it.
+func (w Writer) money(p Page, now time.Time, say func(label, value string)) {
+	in := w.words()
+	switch {
+	case p.Outstanding > 0:
+		say(in.label.unbooked, strconv.FormatInt(p.Outstanding, 10))
+		say(in.label.retry, w.retry(p, now))
+	case p.Occasion == Over && p.Rule == callback.RuleFailed && p.Class == callback.Proven:
+		say(in.label.unbooked, in.noMoney)
+	}
+	var amounts []string
+	for _, a := range p.Amounts {
+		amounts = append(amounts, a.String())
+	}
+	say(in.label.amount, strings.Join(amounts, ", "))
+}
+
+// retry says when WeChat Pay sends again. What it was told to have been received
+// it never does.
+func (w Writer) retry(p Page, now time.Time) string {
+	in := w.words()
+	switch {
+	case p.Next.IsZero(), p.Reason != "" && p.Reason.Quarantined():
+		return in.noMore
+	case p.Left == 0:
+		return in.nextForSome(when(p.Next, now), p.Next.Sub(now))
+	}
+	return in.next(when(p.Next, now), p.Next.Sub(now), p.Left)
+}
+
+// links lead to where the investigation ends.
+func (w Writer) links(p Page) (all []link) {
+	in := w.words().link
+	if base := strings.TrimRight(w.Links.Dashboard, "/"); base != "" {
+		to := url.Values{}
+		if p.Merchant != "" {
+			to.Set("var-merchant", p.Merchant)
+		}
+		if w.Environment != "" {
+			to.Set("var-environment", w.Environment)
+		}
+		to.Set("from", strconv.FormatInt(p.Opened.Add(-quiet).UnixMilli(), 10))
+		all = append(all, link{in.dashboard, base + "/d/wxnotify-callbacks?" + to.Encode()})
+	}
+	if base := strings.TrimRight(w.Links.Runbooks, "/"); base != "" {
+		all = append(all, link{in.runbook, base + "/" + w.runbook(p)})
+	}
+	for _, trace := range p.Traces {
+		// A traceparent: version, trace id, span id, flags.
+		if id := strings.Split(trace, "-"); w.Links.Trace != "" && len(id) == 4 {
+			all = append(all, link{in.trace, strings.ReplaceAll(w.Links.Trace, "{trace_id}", url.PathEscape(id[1]))})
+			break
+		}
+	}
+	return all
+}
+
+// runbook is the page about a rule, and its section about a reason.
+func (w Writer) runbook(p Page) string {
+	page := url.PathEscape(p.Rule)
+	switch p.Rule {
+	case callback.RuleFailed:
+		page = alertFailed
+	case callback.RuleOutstanding, callback.RuleOrderConflict:
+		page = alertOutstanding
+	}
+	if w.Language == Chinese {
+		page += ".zh-CN"
+	}
+	page += ".html"
+	if p.Reason != "" {
+		page += "#" + url.PathEscape(string(p.Reason))
+	}
+	return page
 }
 
 func notEmpty(all ...string) (some []string) {
@@ -127,110 +309,24 @@ func notEmpty(all ...string) (some []string) {
 	return some
 }
 
-func (w Writer) section(p Page) section {
-	in := w.words()
-	s := section{Heading: in.occasion[p.Occasion] + w.headline(p), Critical: p.Critical(), Over: p.Occasion == Over}
-	say := func(label, value string) {
-		if value != "" {
-			s.Lines = append(s.Lines, line{label, value})
+// visible leaves out what cannot be seen: control characters, and marks that
+// turn the direction of writing round.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) || r == utf8.RuneError {
+			return -1
 		}
+		return r
+	}, s)
+}
+
+// oneLine makes one line of what has several.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// shorten cuts to at most n characters.
+func shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
 	}
-	if p.Occasion == Drill {
-		say(in.what, in.drillText)
-		return s
-	}
-	switch {
-	case p.Reason != "":
-		say(in.what, in.reason(p.Reason)+" ("+strings.Join(notEmpty(string(p.Reason), string(p.Class)), ", ")+")")
-	case p.Detail != "":
-		say(in.what, p.Detail)
-	}
-	if p.Occasion == Over {
-		over := in.overAlert
-		if p.Rule == callback.RuleFailed {
-			over = in.overFailed
-		}
-		say(in.what, over)
-	}
-	say(in.merchant, p.Merchant)
-	if p.Rule == callback.RuleFailed {
-		say(in.count, fmt.Sprint(p.Count))
-	}
-	if p.Opened.Equal(p.Latest) {
-		say(in.span, at(p.Opened))
-	} else {
-		say(in.span, at(p.Opened)+" – "+at(p.Latest))
-	}
-	w.money(p, say)
-	s.Links = w.links(p)
 	return s
-}
-
-// money says what is at stake and what WeChat Pay will still do about it.
-func (w Writer) money(p Page, say func(label, value string)) {
-	in := w.words()
-	var amounts []string
-	for _, a := range p.Amounts {
-		amounts = append(amounts, a.String())
-	}
-	say(in.amount, strings.Join(amounts, ", "))
-	orders := strings.Join(p.Orders, ", ")
-	if p.More > 0 {
-		orders += " " + fmt.Sprintf(in.andMore, p.More)
-	}
-	say(in.orders, orders)
-	var sources []string
-	for _, s := range p.Sources {
-		sources = append(sources, fmt.Sprintf("%s (%d)", s.Network, s.Count))
-	}
-	say(in.sources, strings.Join(sources, ", "))
-	switch {
-	case p.Outstanding == 0 && p.Occasion == Over:
-		say(in.unbooked, in.none)
-	case p.Outstanding > 0:
-		say(in.unbooked, fmt.Sprint(p.Outstanding))
-		if p.Left > 0 {
-			say(in.retry, in.next(at(p.Next), p.Left))
-		} else {
-			say(in.retry, in.noMore)
-		}
-	}
-}
-
-// links lead to where the investigation ends.
-func (w Writer) links(p Page) (all []link) {
-	in := w.words()
-	if base := strings.TrimRight(w.Links.Dashboard, "/"); base != "" {
-		to := url.Values{}
-		if p.Merchant != "" {
-			to.Set("var-merchant", p.Merchant)
-		}
-		to.Set("from", fmt.Sprint(p.Opened.Add(-quiet).UnixMilli()))
-		all = append(all, link{in.dashboard, base + "/d/wxnotify-callbacks?" + to.Encode()})
-	}
-	if base := strings.TrimRight(w.Links.Runbooks, "/"); base != "" {
-		page := p.Rule
-		switch p.Rule {
-		case callback.RuleFailed:
-			page = alertFailed
-		case callback.RuleOutstanding, callback.RuleOrderConflict:
-			page = alertOutstanding
-		}
-		if w.Language == Chinese {
-			page += ".zh-CN"
-		}
-		page += ".html"
-		if p.Reason != "" {
-			page += "#" + string(p.Reason)
-		}
-		all = append(all, link{in.runbook, base + "/" + page})
-	}
-	for _, trace := range p.Traces {
-		// A traceparent: version, trace id, span id, flags.
-		if id := strings.Split(trace, "-"); w.Links.Trace != "" && len(id) == 4 {
-			all = append(all, link{in.trace, strings.ReplaceAll(w.Links.Trace, "{trace_id}", id[1])})
-			break
-		}
-	}
-	return all
 }

@@ -32,15 +32,20 @@ const (
 	HeaderSignature = "Wxnotify-Signature"
 )
 
+// webhookMessage is what is posted. Its copies, after a lost answer, have the
+// same id.
 type webhookMessage struct {
-	Title    string        `json:"title"`
-	Text     string        `json:"text"`
-	Critical bool          `json:"critical"`
-	Written  time.Time     `json:"written"`
-	Pages    []webhookPage `json:"pages"`
+	ID          string        `json:"id"`
+	Environment string        `json:"environment,omitempty"`
+	Title       string        `json:"title"`
+	Text        string        `json:"text"`
+	Critical    bool          `json:"critical"`
+	Written     time.Time     `json:"written"`
+	Pages       []webhookPage `json:"pages"`
 }
 
 type webhookPage struct {
+	Incident    string          `json:"incident"` // the same in every message about it
 	Occasion    Occasion        `json:"occasion"`
 	Rule        string          `json:"rule"`
 	Merchant    string          `json:"merchant,omitempty"`
@@ -50,18 +55,28 @@ type webhookPage struct {
 	Count       int64           `json:"count"`
 	Opened      time.Time       `json:"opened"`
 	Latest      time.Time       `json:"latest"`
+	Amounts     []webhookMoney  `json:"amounts,omitempty"`
 	Orders      []string        `json:"orders,omitempty"`
+	MoreOrders  int             `json:"more_orders,omitempty"`
 	Outstanding int64           `json:"outstanding"`
+	Next        time.Time       `json:"next,omitzero"`
+	Left        int             `json:"left,omitempty"`
+}
+
+type webhookMoney struct {
+	Minor    int64  `json:"minor"`
+	Currency string `json:"currency"`
 }
 
 // Send posts the message. A 2xx means that it was taken.
 func (h Webhook) Send(ctx context.Context, m Message) error {
 	t := h.Writer.text(m)
-	message := webhookMessage{Title: t.Title, Text: t.plain(), Critical: m.Critical(), Written: m.Written}
+	message := webhookMessage{
+		ID: m.fingerprint(), Environment: h.Writer.Environment,
+		Title: t.Title, Text: t.plain(), Critical: m.alarming(), Written: m.Written,
+	}
 	for _, p := range m.Pages {
-		message.Pages = append(message.Pages, webhookPage{
-			p.Occasion, p.Rule, p.Merchant, p.Class, p.Reason, p.Subject, p.Count, p.Opened, p.Latest, p.Orders, p.Outstanding,
-		})
+		message.Pages = append(message.Pages, posting(p))
 	}
 	payload, err := json.Marshal(message)
 	if err != nil {
@@ -80,4 +95,17 @@ func (h Webhook) Send(ctx context.Context, m Message) error {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	return nil
+}
+
+func posting(p Page) webhookPage {
+	w := webhookPage{
+		Incident: p.thread(), Occasion: p.Occasion,
+		Rule: p.Rule, Merchant: p.Merchant, Class: p.Class, Reason: p.Reason, Subject: p.Subject,
+		Count: p.Count, Opened: p.Opened, Latest: p.Latest, Orders: p.Orders, MoreOrders: p.More,
+		Outstanding: p.Outstanding, Next: p.Next, Left: p.Left,
+	}
+	for _, a := range p.Amounts {
+		w.Amounts = append(w.Amounts, webhookMoney{a.Minor, a.Currency})
+	}
+	return w
 }

@@ -12,49 +12,129 @@ import (
 type words struct {
 	occasion map[Occasion]string
 	severity func(critical bool) string
+	label    labels
+	link     linkNames
 
-	failed, outstanding, orderConflict, drill string // headlines
-	more                                      string // %d further incidents, %d failures
+	// Headlines.
+	failed, outstanding func(n int64) string
+	orderConflict       string
+	drill               string
+	stillMissing        func(n int64) string // no new failure, and yet
+	more                func(incidents int, failures int64) string
 
-	what, merchant, count, span, amount, orders, sources, retry, left, unbooked, links string
-	dashboard, runbook, trace                                                          string
-
-	everybody, none, andMore string
-	next                     func(at string, left int) string
-	noMore                   string
-	overFailed, overAlert    string
-	drillText                string
-	reason                   func(callback.Reason) string
+	everybody, stranger string // instead of a merchant's name
+	noMoney, andMore    string
+	whatOutstanding     string
+	whatOrderConflict   string
+	next                func(at string, in time.Duration, left int) string
+	nextForSome         func(at string, in time.Duration) string
+	noMore              string
+	overFailed          string
+	overAlert           string
+	drillText           string
+	written             string // %s
+	colon               string
+	reason              func(callback.Reason) string
 }
+
+type labels struct {
+	what, do, unbooked, retry, amount, merchant, count, span, orders, sources string
+}
+
+type linkNames struct{ dashboard, runbook, trace string }
 
 // china is the merchant's time, also on a host without a zone database.
 var china = time.FixedZone("UTC+8", 8*60*60)
 
-func at(t time.Time) string { return t.In(china).Format("2006-01-02 15:04:05") }
+const (
+	day    = "2006-01-02"
+	moment = "2006-01-02 15:04:05"
+	clock  = "15:04:05"
+)
+
+// between is a span of time; the day stands there once if it is one day.
+func between(from, to time.Time) string {
+	from, to = from.In(china), to.In(china)
+	switch {
+	case from.Format(moment) == to.Format(moment):
+		return from.Format(moment)
+	case from.Format(day) == to.Format(day):
+		return from.Format(moment) + " – " + to.Format(clock)
+	}
+	return from.Format(moment) + " – " + to.Format(moment)
+}
+
+// when is a time near another one.
+func when(t, now time.Time) string {
+	t, now = t.In(china), now.In(china)
+	if t.Format(day) == now.Format(day) {
+		return t.Format(clock)
+	}
+	return t.Format(moment)
+}
+
+// howLong is a duration as people say it, given the names of its units.
+func howLong(d time.Duration, seconds, minutes, hours string) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d %s", max(0, int(d.Seconds())), seconds)
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%d %s", int(d.Minutes()), minutes)
+	}
+	return fmt.Sprintf("%.1f %s", d.Hours(), hours)
+}
+
+func inEnglish(d time.Duration) string { return howLong(d, "s", "min", "h") }
+func inChinese(d time.Duration) string { return howLong(d, "秒", "分钟", "小时") }
+
+func many(n int64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
 
 var english = words{
-	occasion: map[Occasion]string{Opened: "", Again: "still ", Over: "over: ", Drill: ""},
+	occasion: map[Occasion]string{Opened: "", Again: "still: ", Over: "over: ", Drill: ""},
 	severity: func(critical bool) string {
 		if critical {
 			return "CRITICAL"
 		}
 		return "warning"
 	},
-	failed: "%s callbacks failed", outstanding: "%s payments not booked (未入账)",
-	orderConflict: "an order was registered again with another amount", drill: "drill: nothing happened",
-	more: "… and %d more incidents with %d failures",
-	what: "What", merchant: "Merchant (商户)", count: "How many", span: "First, latest", amount: "At stake",
-	orders: "Orders (商户订单号)", sources: "From", retry: "WeChat Pay", left: "Left", unbooked: "Not booked (未入账)", links: "Look",
-	dashboard: "dashboard", runbook: "runbook", trace: "trace",
-	everybody: "all", none: "none", andMore: "and %d more",
-	next: func(at string, left int) string {
-		return fmt.Sprintf("sends again at %s; at least %d sendings are left", at, left)
+	label: labels{
+		what: "What", do: "Do", unbooked: "Not booked (未入账)", retry: "WeChat Pay", amount: "At stake", merchant: "Merchant (商户)",
+		count: "Failures", span: "First, latest (UTC+8)", orders: "Orders (商户订单号)", sources: "From",
 	},
-	noMore:     "will not send again: query the order (查询订单)",
+	link:   linkNames{dashboard: "Dashboard", runbook: "Runbook", trace: "Trace"},
+	failed: func(n int64) string { return many(n, "callback failed", "callbacks failed") },
+	outstanding: func(n int64) string {
+		return many(n, "notification not booked", "notifications not booked") + " (未入账)"
+	},
+	orderConflict: "an order was registered again with another amount",
+	drill:         "drill: nothing happened",
+	stillMissing:  func(n int64) string { return fmt.Sprintf("no new failure, but %d still not booked (未入账): ", n) },
+	more: func(incidents int, failures int64) string {
+		return "… and " + many(int64(incidents), "more incident", "more incidents") + " with " + many(failures, "failure", "failures")
+	},
+	everybody: "all merchants", stranger: "no configured merchant",
+	noMoney: "nothing: all that failed has been accepted since", andMore: "and %d more",
+	whatOutstanding:   "authentic notifications failed and have not been accepted since: customers may have paid and got nothing",
+	whatOrderConflict: "the merchant's system registered one order twice, with different amounts",
+	next: func(at string, in time.Duration, left int) string {
+		return fmt.Sprintf("sends again at %s (in %s); at least %s left", at, inEnglish(in), many(int64(left), "sending is", "sendings are"))
+	},
+	nextForSome: func(at string, in time.Duration) string {
+		return fmt.Sprintf("sends some again at %s (in %s), others never: query those orders (查询订单)", at, inEnglish(in))
+	},
+	noMore:     "will not send again: query the orders (查询订单), then run wxnotify resolve ID --accept or --reject",
 	overFailed: "no new failure for 15 minutes",
 	overAlert:  "the alert has stopped firing",
-	drillText:  "This is the drill that you asked for. No callback failed; the way from wxnotify to you works.",
-	reason:     callback.Reason.English,
+	drillText: "This is a drill: no callback failed, and nothing needs to be done. The way from wxnotify to you works. " +
+		"When the daily drill does not come, it does not: run wxnotify page-test.",
+	colon:   ": ",
+	written: "Written %s (UTC+8) by wxnotify",
+	reason:  callback.Reason.English,
 }
 
 var chinese = words{
@@ -65,19 +145,34 @@ var chinese = words{
 		}
 		return "警告"
 	},
-	failed: "%s 个支付回调失败", outstanding: "%s 笔支付未入账",
-	orderConflict: "订单以不同金额重复登记", drill: "演练：一切正常",
-	more: "……另有 %d 个事件，共 %d 次失败",
-	what: "原因", merchant: "商户", count: "次数", span: "首次、最近", amount: "涉及金额",
-	orders: "商户订单号", sources: "来源网络", retry: "微信支付", left: "剩余", unbooked: "未入账", links: "查看",
-	dashboard: "仪表盘", runbook: "处置手册", trace: "链路",
-	everybody: "全部", none: "无", andMore: "另有 %d 个",
-	next: func(at string, left int) string {
-		return fmt.Sprintf("将于 %s 重发，至少还剩 %d 次", at, left)
+	label: labels{
+		what: "原因", do: "处置", unbooked: "未入账", retry: "微信支付", amount: "涉及金额", merchant: "商户",
+		count: "失败次数", span: "首次、最近（北京时间）", orders: "商户订单号", sources: "来源网段",
 	},
-	noMore:     "不会再重发：请主动查询订单",
+	link:          linkNames{dashboard: "监控面板", runbook: "处置手册", trace: "调用链"},
+	failed:        func(n int64) string { return fmt.Sprintf("%d 次支付回调失败", n) },
+	outstanding:   func(n int64) string { return fmt.Sprintf("%d 条通知未入账", n) },
+	orderConflict: "同一订单以不同金额重复登记",
+	drill:         "告警演练，一切正常",
+	stillMissing:  func(n int64) string { return fmt.Sprintf("不再新增失败，仍有 %d 条未入账：", n) },
+	more: func(incidents int, failures int64) string {
+		return fmt.Sprintf("……另有 %d 起事件，共 %d 次失败", incidents, failures)
+	},
+	everybody: "所有商户", stranger: "未配置的商户",
+	noMoney: "无，失败的通知均已受理", andMore: "等，另有 %d 笔",
+	whatOutstanding:   "来源真实的通知处理失败，至今未受理：可能有用户付了钱却什么也没拿到",
+	whatOrderConflict: "商户系统对同一订单登记了两次，金额不同",
+	next: func(at string, in time.Duration, left int) string {
+		return fmt.Sprintf("%s 再次通知（%s后），至少还剩 %d 次", at, inChinese(in), left)
+	},
+	nextForSome: func(at string, in time.Duration) string {
+		return fmt.Sprintf("%s 再次通知其中一部分（%s后），其余不会再通知：请查单", at, inChinese(in))
+	},
+	noMore:     "不会再通知：请逐笔查单，再用 wxnotify resolve ID --accept 或 --reject 了结",
 	overFailed: "已连续 15 分钟没有新的失败",
-	overAlert:  "告警已停止触发",
-	drillText:  "这是例行演练：没有回调失败，wxnotify 到您的通知链路正常。",
+	overAlert:  "告警条件已解除",
+	drillText:  "这是告警演练：没有回调失败，无需处理，wxnotify 到您的告警通道正常。如果哪天没有收到例行演练，说明通道已断：请执行 wxnotify page-test 检查。",
+	colon:      "：",
+	written:    "wxnotify 写于 %s（北京时间）",
 	reason:     callback.Reason.Chinese,
 }

@@ -30,21 +30,26 @@ func (f failure) key() callback.IncidentKey {
 type ledger struct {
 	mu          sync.Mutex
 	failures    []failure
+	fresh       []int // failures that belong to no incident yet
 	incidents   []callback.Incident
 	closed      map[int64]time.Time
+	joined      map[int64]int64 // failures by incident
 	down        bool
 	outstanding []callback.OutstandingCount
 	holder      string
 	until       time.Time
 }
 
-func newLedger() *ledger { return &ledger{closed: map[int64]time.Time{}} }
+func newLedger() *ledger { return &ledger{closed: map[int64]time.Time{}, joined: map[int64]int64{}} }
 
 // fail lets a callback fail now: into the database, or into the spool.
 func (l *ledger) fail(merchant string, class callback.Class, reason callback.Reason) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures = append(l.failures, failure{merchant: merchant, class: class, reason: reason, at: time.Now(), spooled: l.down})
+	if class.Pages() {
+		l.fresh = append(l.fresh, len(l.failures)-1)
+	}
 }
 
 // recover brings the database back, and the spool into it.
@@ -52,8 +57,8 @@ func (l *ledger) set(down bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.down = down
-	for i := range l.failures {
-		l.failures[i].spooled = l.failures[i].spooled && down
+	for _, n := range l.fresh {
+		l.failures[n].spooled = l.failures[n].spooled && down
 	}
 }
 
@@ -97,26 +102,20 @@ func (p *process) Incidents(context.Context) ([]callback.Incident, error) {
 	if err != nil {
 		return nil, err
 	}
-	for n := range p.failures {
+	for _, n := range p.fresh {
 		f := &p.failures[n]
-		if f.incident != 0 || f.spooled || !f.class.Pages() {
-			continue
-		}
 		i := p.find(f.key())
 		if i == nil {
 			i = p.add(callback.Incident{IncidentKey: f.key(), Opened: f.at, Latest: f.at})
 		}
 		f.incident = i.ID
-		i.Count = 0
-		for _, other := range p.failures {
-			if other.incident == i.ID {
-				i.Count++
-			}
-		}
+		p.joined[i.ID]++
+		i.Count = p.joined[i.ID]
 		if f.at.After(i.Latest) {
 			i.Latest = f.at
 		}
 	}
+	p.fresh = nil
 	var open []callback.Incident
 	for _, i := range p.incidents {
 		if p.closed[i.ID].IsZero() {
@@ -207,8 +206,8 @@ func (p *process) Waiting() (list []callback.FailureCount) {
 	}
 	p.ledger.mu.Lock()
 	defer p.ledger.mu.Unlock()
-	for _, f := range p.failures {
-		if f.spooled {
+	for _, n := range p.fresh {
+		if f := p.failures[n]; f.spooled {
 			list = append(list, callback.FailureCount{Merchant: f.merchant, Class: f.class, Reason: f.reason, Count: 1})
 		}
 	}
@@ -311,4 +310,16 @@ func (p *phone) pages(key callback.IncidentKey) (list []pager.Page) {
 		}
 	}
 	return list
+}
+
+// when is when a page was written.
+func (p *phone) when(of pager.Page) time.Time {
+	for _, m := range p.messages() {
+		for _, page := range m.Pages {
+			if page.ID == of.ID && page.Occasion == of.Occasion && page.Count == of.Count {
+				return m.Written
+			}
+		}
+	}
+	return time.Time{}
 }

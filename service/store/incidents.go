@@ -225,4 +225,3 @@ func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) 
 	}
 	return held, nil
 }
-

@@ -87,6 +87,15 @@ func Instruments() []Instrument {
 			"Unix time of the merchant's latest callback; absent when there was none.",
 		},
 		{
+			PagerPages, kindCounter, "{message}",
+			[]string{LabelChannel, LabelOutcome},
+			"Messages to people that a channel took (outcome accepted) or did not take (failed).",
+		},
+		{
+			PagerIncidents, kindGauge, "{incident}", []string{LabelState},
+			"Open incidents: told, or untold because no channel has taken the message yet.",
+		},
+		{
 			TelemetryDropped, kindCounter, "{item}",
 			[]string{LabelSignal},
 			"Spans, log records and stderr lines that were lost because a queue was full or an export failed.",

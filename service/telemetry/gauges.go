@@ -15,6 +15,7 @@ func (t *Telemetry) observe(m metric.Meter) error {
 	t.observeLocal(&build)
 	t.observeKeys(&build)
 	t.observeLosses(&build)
+	t.observeIncidents(&build)
 	return build.err
 }
 

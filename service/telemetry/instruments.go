@@ -15,6 +15,7 @@ type instruments struct {
 	stage     metric.Float64Histogram
 	batch     metric.Int64Histogram
 	skew      metric.Float64Gauge
+	pages     metric.Int64Counter
 }
 
 // Bucket edges. WeChat Pay gives up on an answer after 5 s, our own deadline is
@@ -31,6 +32,7 @@ func newInstruments(m metric.Meter) (instruments, error) {
 		received:  build.counter(NotificationReceived),
 		duration:  build.histogram(CallbackDuration),
 		stage:     build.histogram(StageDuration),
+		pages:     build.counter(PagerPages),
 	}
 	var err error
 	batch := build.row(StoreBatch, kindHistogram)

@@ -20,6 +20,8 @@ const (
 	SpoolUsed            = "wechatpay.spool.used"
 	DiskFree             = "wechatpay.disk.free"
 	KeyExpiry            = "wechatpay.key.expiry"
+	PagerPages           = "wechatpay.pager.pages"
+	PagerIncidents       = "wechatpay.pager.incidents"
 	KeyUsed              = "wechatpay.key.used"
 	ClockSkew            = "wechatpay.clock.skew"
 	TelemetryDropped     = "wechatpay.telemetry.dropped"
@@ -34,9 +36,11 @@ const (
 	LabelReason    = "error.type"
 	LabelStage     = "stage"
 	LabelEventType = "event.type"
+	LabelChannel   = "channel"
 	LabelKeyKind   = "key.kind"
 	LabelKeyID     = "key.id"
 	LabelSignal    = "signal"
+	LabelState     = "state"
 )
 
 // Other stands for every value outside a closed set, in the store's word for a

@@ -88,10 +88,11 @@ func (t *Telemetry) guarded(ctx context.Context, ask func(context.Context)) {
 
 // memory is what the gauges read.
 type memory struct {
-	watching atomic.Pointer[reading[struct{}]]
-	snapshot atomic.Pointer[reading[tally]]
-	local    atomic.Pointer[reading[callback.Local]]
-	keys     atomic.Pointer[reading[[]callback.KeyState]]
+	watching  atomic.Pointer[reading[struct{}]]
+	snapshot  atomic.Pointer[reading[tally]]
+	local     atomic.Pointer[reading[callback.Local]]
+	incidents atomic.Pointer[func() (told, untold int64)]
+	keys      atomic.Pointer[reading[[]callback.KeyState]]
 }
 
 // reading is a value and the moment it was asked for.

@@ -40,6 +40,10 @@ type PrivateOptions struct {
 	Merchants []string
 	// Token is the bearer token for orders. Empty: the order routes are closed.
 	Token string
+	// Alerts takes Alertmanager's posts, for who has AlertsToken. Without a token
+	// the route is closed.
+	Alerts      echo.HandlerFunc
+	AlertsToken string
 }
 
 // NewPrivate builds the private door. It belongs on loopback or an internal network.
@@ -59,6 +63,9 @@ func NewPrivate(o PrivateOptions) http.Handler {
 		return c.JSON(http.StatusOK, r)
 	})
 	e.GET("/metrics", echo.WrapHandler(o.Metrics))
+	if o.Alerts != nil {
+		e.POST("/alerts", o.Alerts, bearer(o.AlertsToken))
+	}
 	orders := e.Group("/merchants/:merchant/orders", bearer(o.Token), p.known)
 	orders.PUT("/:out_trade_no", p.register)
 	orders.GET("/:out_trade_no", p.look)

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"wxnotify/service/callback"
+	"wxnotify/service/pager"
+	"wxnotify/service/telemetry"
+	"wxnotify/service/web"
+)
+
+// routes builds the channels. Their names are the metrics' labels.
+func (p PagerConfig) routes() (routes []pager.Route, err error) {
+	var found problems
+	read := func(s Secret, field string) string {
+		value, err := s.read(field)
+		if err != nil {
+			found = append(found, err)
+		}
+		return string(value)
+	}
+	writer := pager.Writer{
+		Language: pager.Language(p.Language), Environment: p.Environment,
+		Links: pager.Links{Dashboard: p.Links.Dashboard, Runbooks: p.Links.Runbooks, Trace: p.Links.Trace},
+	}
+	for n, c := range p.DingTalk {
+		field := fmt.Sprintf("pager.dingtalk.%d", n)
+		routes = append(routes, pager.Route{
+			Name: numbered("dingtalk", n), PerMinute: pager.DingTalkPerMinute, Reserved: pager.DingTalkReserved,
+			Channel: pager.DingTalk{
+				URL: read(c.URL, field+".url"), Secret: read(c.Secret, field+".secret"),
+				Keyword: c.Keyword, Mobiles: c.Mobiles, Writer: writer,
+			},
+		})
+	}
+	for n, c := range p.Email {
+		email := pager.Email{From: c.From, To: c.To, Writer: writer}
+		for i, r := range c.Relays {
+			email.Relays = append(email.Relays, pager.Relay{
+				Host: r.Host, Port: r.Port, TLS: pager.TLS(r.TLS), Username: r.Username,
+				Password: read(r.Password, fmt.Sprintf("pager.email.%d.relays.%d.password", n, i)),
+			})
+		}
+		routes = append(routes, pager.Route{Name: numbered("email", n), Channel: email})
+	}
+	for n, c := range p.Webhook {
+		field := fmt.Sprintf("pager.webhook.%d", n)
+		routes = append(routes, pager.Route{Name: numbered("webhook", n), Channel: pager.Webhook{
+			URL: read(c.URL, field+".url"), Secret: read(c.Secret, field+".secret"), Writer: writer,
+		}})
+	}
+	return routes, found.join()
+}
+
+// numbered tells channels of one kind apart: dingtalk, dingtalk-2.
+func numbered(kind string, n int) string {
+	if n == 0 {
+		return kind
+	}
+	return fmt.Sprintf("%s-%d", kind, n+1)
+}
+
+// page starts telling people, if there is a way to.
+func (s *service) page(ctx context.Context) error {
+	cfg, log := s.config.Pager, s.telemetry.Logger()
+	routes, err := cfg.routes()
+	if err != nil {
+		return configError{err}
+	}
+	if len(routes) == 0 {
+		log.WarnContext(ctx, "nobody is told of failures: no channel is configured; add pager.dingtalk, pager.email or pager.webhook")
+		return nil
+	}
+	for n, r := range routes {
+		routes[n].Channel = pager.ChannelFunc(telemetry.Pages(s.telemetry, r.Name, r.Channel.Send))
+	}
+	holder, _ := os.Hostname()
+	s.pager = pager.New(pager.Options{
+		Book: s.store, Failures: s.store, Duty: s.store,
+		Holder:   fmt.Sprintf("%.40s/%d", holder, os.Getpid()),
+		Routes:   routes,
+		Evaluate: cfg.Mode != pagerAlertmanager,
+		Drill:    daily(cfg.Drill),
+		Troubled: func(trouble error) {
+			if trouble == nil {
+				log.InfoContext(ctx, "people can be told of failures again")
+				return
+			}
+			log.ErrorContext(ctx, "nobody can be told of a failure: no channel takes the message; trying on", "error", trouble)
+		},
+	})
+	s.telemetry.WatchIncidents(s.pager.Incidents)
+	s.paging.Go(func() { s.pager.Run(ctx) })
+	address, err := cfg.Heartbeat.URL.read("pager.heartbeat.url")
+	if err != nil {
+		return configError{err}
+	}
+	if len(address) > 0 {
+		s.paging.Go(func() { s.beat(ctx, string(address)) })
+	}
+	return nil
+}
+
+// beatEvery is how often the dead man's switch elsewhere hears of us.
+const beatEvery = time.Minute
+
+// beat asks an address as long as people can be told. Somebody else pages when
+// that stops: we cannot tell that we are dead.
+func (s *service) beat(ctx context.Context, address string) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		if s.pager.Working() == nil {
+			asking, cancel := context.WithTimeout(ctx, 10*time.Second)
+			if r, err := http.NewRequestWithContext(asking, http.MethodGet, address, nil); err == nil {
+				if answer, err := http.DefaultClient.Do(r); err == nil {
+					answer.Body.Close()
+				}
+			}
+			cancel()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// china is the merchants' time, also on a host without a zone database.
+var china = time.FixedZone("UTC+8", 8*60*60)
+
+// daily gives the next time that a clock in China shows so much ("09:30").
+func daily(clock string) func(time.Time) time.Time {
+	of, err := time.Parse("15:04", clock)
+	if err != nil {
+		return nil
+	}
+	return func(now time.Time) time.Time {
+		year, month, day := now.In(china).Date()
+		next := time.Date(year, month, day, of.Hour(), of.Minute(), 0, 0, china)
+		if !next.After(now) {
+			next = next.AddDate(0, 0, 1)
+		}
+		return next
+	}
+}
+
+// heard tells the pager of failures as they happen.
+type heard struct {
+	next web.Accepter
+	s    *service
+}
+
+func (h heard) Accept(ctx context.Context, env callback.Envelope) (callback.Receipt, error) {
+	receipt, err := h.next.Accept(ctx, env)
+	if h.s.pager == nil {
+		return receipt, err
+	}
+	if refusal := callback.AsRefusal(err); refusal != nil {
+		h.s.pager.Hear(env.Merchant, refusal.Class, refusal.Reason)
+	} else if reason := receipt.Reason(); reason != "" {
+		h.s.pager.Hear(env.Merchant, reason.Class(), reason)
+	}
+	return receipt, err
+}
