@@ -273,9 +273,14 @@ func writeConfig(t *testing.T, cfg Config) string {
 			"apiv3_keys": secrets(m.APIv3Keys), "v2": map[string]any{"keys": secrets(m.V2.Keys)},
 		}
 	}
+	hooks := []map[string]any{}
+	for _, h := range cfg.Pager.Webhook {
+		hooks = append(hooks, map[string]any{"url": map[string]string{"file": h.URL.File}})
+	}
 	text, err := json.MarshalIndent(map[string]any{
 		"listen": cfg.Listen, "merchants": merchants,
 		"private": map[string]any{"listen": cfg.Private.Listen, "token": map[string]string{"file": cfg.Private.Token.File}},
+		"pager":   map[string]any{"mode": cfg.Pager.Mode, "webhook": hooks, "alertmanager": map[string]any{"token": map[string]string{"file": cfg.Pager.Alertmanager.Token.File}}},
 		"store":   map[string]any{"path": cfg.Store.Path},
 		"spool":   map[string]any{"path": cfg.Spool.Path, "size": fmt.Sprint(int64(cfg.Spool.Size))},
 	}, "", "  ")

@@ -161,10 +161,14 @@ func (w Writer) section(p Page, now time.Time) section {
 		}
 	}
 	if p.Occasion == Drill {
-		say(in.label.what, in.drillText)
+		say(in.label.note, in.drillText)
 		return s
 	}
-	say(in.label.what, w.what(p))
+	if p.Reason == "" {
+		say(in.label.note, w.what(p))
+	} else {
+		say(in.label.what, w.what(p))
+	}
 	if p.Occasion != Over || p.Outstanding > 0 {
 		say(in.label.do, p.doFirst(w.Language))
 	}
@@ -172,8 +176,10 @@ func (w Writer) section(p Page, now time.Time) section {
 	say(in.label.merchant, w.merchant(p))
 	if p.Rule == callback.RuleFailed {
 		say(in.label.count, strconv.FormatInt(p.Count, 10))
+		say(in.label.span, between(p.Opened, p.Latest))
+	} else {
+		say(in.label.since, between(p.Opened, p.Opened))
 	}
-	say(in.label.span, between(p.Opened, p.Latest))
 	orders := strings.Join(p.Orders, ", ")
 	if p.More > 0 {
 		orders += " " + fmt.Sprintf(in.andMore, p.More)
@@ -207,19 +213,24 @@ func (m Message) alarming() bool {
 // what says what happened, or that it does no more.
 func (w Writer) what(p Page) string {
 	in := w.words()
-	if p.Occasion == Over {
-		if p.Rule == callback.RuleFailed {
-			return in.overFailed
-		}
-		return in.overAlert
-	}
+	over := p.Occasion == Over
 	switch p.Rule {
 	case callback.RuleFailed:
-		return in.reason(p.Reason) + " (" + strings.Join(notEmpty(string(p.Reason), string(p.Class)), ", ") + ")"
+		reason := in.reason(p.Reason) + fmt.Sprintf(in.codes, strings.Join(notEmpty(string(p.Reason), string(p.Class)), ", "))
+		if over {
+			return fmt.Sprintf(in.overFailed, reason)
+		}
+		return reason
 	case callback.RuleOutstanding:
+		if over {
+			return in.overOutstanding
+		}
 		return in.whatOutstanding
 	case callback.RuleOrderConflict:
 		return in.whatOrderConflict
+	}
+	if over {
+		return in.overAlert
 	}
 	return p.Detail
 }

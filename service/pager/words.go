@@ -29,7 +29,9 @@ type words struct {
 	next                func(at string, in time.Duration, left int) string
 	nextForSome         func(at string, in time.Duration) string
 	noMore              string
-	overFailed          string
+	codes               string // the reason's and the class's
+	overFailed          string // what it was
+	overOutstanding     string
 	overAlert           string
 	drillText           string
 	written             string // %s
@@ -38,7 +40,7 @@ type words struct {
 }
 
 type labels struct {
-	what, do, unbooked, retry, amount, merchant, count, span, orders, sources string
+	what, note, do, unbooked, retry, amount, merchant, count, span, since, orders, sources string
 }
 
 type linkNames struct{ dashboard, runbook, trace string }
@@ -103,8 +105,8 @@ var english = words{
 		return "warning"
 	},
 	label: labels{
-		what: "What", do: "Do", unbooked: "Not booked (未入账)", retry: "WeChat Pay", amount: "At stake", merchant: "Merchant (商户)",
-		count: "Failures", span: "First, latest (UTC+8)", orders: "Orders (商户订单号)", sources: "From",
+		what: "What", note: "What", do: "Do", unbooked: "Not booked (未入账)", retry: "WeChat Pay", amount: "Amount", merchant: "Merchant (商户)",
+		count: "Failures", span: "First, latest (UTC+8)", since: "Since (UTC+8)", orders: "Orders (商户订单号)", sources: "From",
 	},
 	link:   linkNames{dashboard: "Dashboard", runbook: "Runbook", trace: "Trace"},
 	failed: func(n int64) string { return many(n, "callback failed", "callbacks failed") },
@@ -127,9 +129,11 @@ var english = words{
 	nextForSome: func(at string, in time.Duration) string {
 		return fmt.Sprintf("sends some again at %s (in %s), others never: query those orders (查询订单)", at, inEnglish(in))
 	},
-	noMore:     "will not send again: query the orders (查询订单), then run wxnotify resolve ID --accept or --reject",
-	overFailed: "no new failure for 15 minutes",
-	overAlert:  "the alert has stopped firing",
+	noMore:          "will not send again: query the orders (查询订单), then run wxnotify resolve ID --accept or --reject",
+	codes:           " (%s)",
+	overFailed:      "no new failure for 15 minutes; it was: %s",
+	overOutstanding: "nothing of this merchant has been missing for long any more: accepted, or ended by wxnotify resolve",
+	overAlert:       "the alert has stopped firing",
 	drillText: "This is a drill: no callback failed, and nothing needs to be done. The way from wxnotify to you works. " +
 		"When the daily drill does not come, it does not: run wxnotify page-test.",
 	colon:   ": ",
@@ -146,8 +150,8 @@ var chinese = words{
 		return "警告"
 	},
 	label: labels{
-		what: "原因", do: "处置", unbooked: "未入账", retry: "微信支付", amount: "涉及金额", merchant: "商户",
-		count: "失败次数", span: "首次、最近（北京时间）", orders: "商户订单号", sources: "来源网段",
+		what: "原因", note: "说明", do: "处置", unbooked: "未入账", retry: "微信支付", amount: "涉及金额", merchant: "商户",
+		count: "失败次数", span: "首次、最近（北京时间）", since: "开始于（北京时间）", orders: "商户订单号", sources: "来源网段",
 	},
 	link:          linkNames{dashboard: "监控面板", runbook: "处置手册", trace: "调用链"},
 	failed:        func(n int64) string { return fmt.Sprintf("%d 次支付回调失败", n) },
@@ -168,11 +172,13 @@ var chinese = words{
 	nextForSome: func(at string, in time.Duration) string {
 		return fmt.Sprintf("%s 再次通知其中一部分（%s后），其余不会再通知：请查单", at, inChinese(in))
 	},
-	noMore:     "不会再通知：请逐笔查单，再用 wxnotify resolve ID --accept 或 --reject 了结",
-	overFailed: "已连续 15 分钟没有新的失败",
-	overAlert:  "告警条件已解除",
-	drillText:  "这是告警演练：没有回调失败，无需处理，wxnotify 到您的告警通道正常。如果哪天没有收到例行演练，说明通道已断：请执行 wxnotify page-test 检查。",
-	colon:      "：",
-	written:    "wxnotify 写于 %s（北京时间）",
-	reason:     callback.Reason.Chinese,
+	noMore:          "不会再通知：请逐笔查单，再用 wxnotify resolve ID --accept 或 --reject 了结",
+	codes:           "（%s）",
+	overFailed:      "已连续 15 分钟没有新的失败；此前：%s",
+	overOutstanding: "该商户已没有长时间未入账的通知：已受理，或已用 wxnotify resolve 了结",
+	overAlert:       "告警条件已解除",
+	drillText:       "这是告警演练：没有回调失败，无需处理，wxnotify 到您的告警通道正常。如果哪天没有收到例行演练，说明通道已断：请执行 wxnotify page-test 检查。",
+	colon:           "：",
+	written:         "wxnotify 写于 %s（北京时间）",
+	reason:          callback.Reason.Chinese,
 }

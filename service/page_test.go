@@ -1,0 +1,156 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wxnotify/service/callback"
+	"wxnotify/service/simulator/wechat"
+)
+
+var pageTrials = flag.Int("page-trials", 3, "how often the service is killed between a failure and its page")
+
+// told is one page as the person's own program got it.
+type told struct {
+	Occasion string
+	Rule     string
+	Merchant string
+	Class    callback.Class
+	Reason   callback.Reason
+	Count    int64
+	Orders   []string
+	at       time.Time
+}
+
+// person is somebody who is told by webhook.
+type person struct {
+	pages chan told
+	url   string
+}
+
+func newPerson(t *testing.T) *person {
+	t.Helper()
+	p := &person{pages: make(chan told, 100)}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var message struct{ Pages []told }
+		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+			t.Errorf("a message that is no JSON: %v", err)
+		}
+		for _, page := range message.Pages {
+			page.at = time.Now()
+			p.pages <- page
+		}
+	}))
+	t.Cleanup(server.Close)
+	p.url = server.URL
+	return p
+}
+
+// reached has the configuration tell this person.
+func (p *person) reached(t *testing.T, cfg *Config) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "webhook")
+	if err := os.WriteFile(path, []byte(p.url), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Pager.Webhook = []WebhookConfig{{URL: Secret{File: path}}}
+}
+
+// next is the next page.
+func (p *person) next(t *testing.T) told {
+	t.Helper()
+	select {
+	case page := <-p.pages:
+		return page
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody was told")
+		return told{}
+	}
+}
+
+// TestFailurePages is promise P4 on the running service: a failure is told
+// within seconds, with what ends the investigation; probes and noise are not.
+func TestFailurePages(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	w := newWorld(t, func(cfg *Config) { p.reached(t, cfg) })
+	order := wechat.NewOrder(1288)
+	message := w.wechat.Message(wechat.Payment, order)
+	w.post(t, message.Sign(wechat.Probe, time.Now()))
+	w.post(t, wechat.Sending{URL: w.wechat.NotifyURL, Header: http.Header{}, Body: []byte("hello")})
+	w.post(t, w.wechat.Message(wechat.Payment, wechat.NewOrder(1)).Sign(wechat.None, time.Now()))
+	began := time.Now()
+	w.post(t, message.Sign(wechat.Stale, time.Now()))
+	page := p.next(t)
+	if page.Reason != callback.ReasonTimestampStale || page.Occasion != "opened" || page.Merchant != "shop" || page.Class != callback.Proven || page.Count < 1 {
+		t.Errorf("the page says %+v", page)
+	}
+	t.Logf("told %s after it was sent", page.at.Sub(began).Round(time.Millisecond))
+	w.end(t)
+	close(p.pages)
+	for page := range p.pages {
+		t.Errorf("and one more: %+v", page)
+	}
+}
+
+// TestPageSurvivesKill: the process is killed at some moment between the failure
+// and its page, and the next one tells.
+func TestPageSurvivesKill(t *testing.T) {
+	t.Parallel()
+	var waits []time.Duration
+	copies, before := 0, 0
+	for trial := range *pageTrials {
+		account := *shop()
+		p := newPerson(t)
+		cfg := configFor(t, &account)
+		p.reached(t, &cfg)
+		config := writeConfig(t, cfg)
+		first := launch(t, config)
+		account.NotifyURL = notifyURL(first.public, account.Name)
+		w := &world{wechat: &account}
+		w.post(t, account.Message(wechat.Payment, wechat.NewOrder(100)).Sign(wechat.Stale, time.Now()))
+		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond) //nolint:gosec // not a wait: the moment of the kill is what is tried
+		if err := first.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = first.Wait()
+		began := time.Now()
+		if len(p.pages) > 0 {
+			before++
+		}
+		launch(t, config)
+		page := p.next(t)
+		if page.Reason != callback.ReasonTimestampStale || page.Occasion != "opened" {
+			t.Errorf("trial %d: the page says %+v", trial, page)
+		}
+		waits = append(waits, max(0, page.at.Sub(began)))
+		select {
+		case <-p.pages: // one copy per crash is allowed
+			copies++
+		default:
+		}
+	}
+	slices.Sort(waits)
+	t.Logf("%d trials: %d told before the kill, the others after the restart; p50 %s, max %s; %d copies",
+		len(waits), before, waits[len(waits)/2], waits[len(waits)-1], copies)
+}
+
+// TestNobodyToTell: without a channel the service says so, once.
+func TestNobodyToTell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.end(t)
+	if n := strings.Count(fmt.Sprint(w.records), "nobody is told of failures"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+}
