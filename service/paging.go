@@ -80,7 +80,8 @@ func (s *service) page(ctx context.Context) error {
 	}
 	holder, _ := os.Hostname()
 	s.pager = pager.New(pager.Options{
-		Book: s.store, Failures: s.store, Duty: s.store,
+		// No Duty: SQLite serves one process, so there is nobody to share it with.
+		Book: s.store, Failures: s.store,
 		Holder:   fmt.Sprintf("%.40s/%d", holder, os.Getpid()),
 		Routes:   routes,
 		Evaluate: cfg.Mode != pagerAlertmanager,

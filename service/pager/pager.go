@@ -12,8 +12,8 @@ import (
 const (
 	roundEvery  = time.Second
 	askWithin   = 2 * time.Second
-	leaseFor    = 15 * time.Second
-	renewEvery  = 5 * time.Second
+	leaseFor    = 5 * time.Second // a crash delays the others this long
+	renewEvery  = time.Second
 	lookEvery   = 5 * time.Second // for money that is missing
 	leaseName   = "pager"
 	describedAt = 20 // pages of one message that are described, not only counted
