@@ -47,7 +47,7 @@ type settings struct {
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Take callbacks in (the service itself)."`
 	Demo     demoCommand     `cmd:"" help:"Show the whole thing on this machine: service, WeChat Pay stand-in and merchant in one process."`
-	Simulate simulateCommand `cmd:"" help:"Be WeChat Pay: send callbacks, drive load, play an outage."`
+	Simulate simulateCommand `cmd:"" help:"Be WeChat Pay: send callbacks, drive load, play an outage. Be a DingTalk robot."`
 	PageTest pageTestCommand `cmd:"" help:"Send a test message through every channel that tells people of failures, and report."`
 	Replay   replayCommand   `cmd:"" help:"Run a stored callback through today's code and keys, without changing anything."`
 	Resolve  resolveCommand  `cmd:"" help:"List outstanding notifications (未入账), or end one by a person's decision."`

@@ -21,6 +21,8 @@ type simulateCommand struct {
 	Serve  simulateServe  `cmd:"" help:"Send what it is told to over HTTP (POST /payments, /refunds, /faults), or a realistic mix."`
 	Load   simulateLoad   `cmd:"" help:"Send as fast as answers come, or at a fixed rate, and measure."`
 	Outage simulateOutage `cmd:"" help:"Play an outage of the service and WeChat Pay's retries after it, in virtual time."`
+
+	DingTalk simulateDingTalk `cmd:"" name:"dingtalk" help:"Be a DingTalk robot (钉钉自定义机器人): take pages, show them as a telephone would, misbehave on command."`
 }
 
 // target says whom to send to: a service that is running, or one of our own.

@@ -47,7 +47,7 @@ func Alerts(book Book) echo.HandlerFunc {
 			return echo.NewHTTPError(http.StatusBadRequest, "not an Alertmanager webhook: "+err.Error())
 		}
 		for _, a := range got.Alerts {
-			if a.Labels["alertname"] == alertWatchdog {
+			if name := a.Labels["alertname"]; name == alertWatchdog || name == "" {
 				continue
 			}
 			if err := take(c, book, a); err != nil {

@@ -9,10 +9,11 @@ import (
 	"syscall"
 )
 
-// cause says in our own words why the other side could not be reached. The words
+// cause says in our own words why the other side could not be reached, and
+// otherwise what is given. The words
 // of libraries name addresses, which hold tokens, and quote what was answered,
 // which may hold anything: none of them reach a log.
-func cause(err error) string {
+func cause(err error, otherwise string) string {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -39,5 +40,5 @@ func cause(err error) string {
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "the connection broke off"
 	}
-	return "not understood"
+	return otherwise
 }

@@ -227,7 +227,7 @@ func plainly(err error) error {
 	case errors.As(err, &failed):
 		return errors.New("the connection broke off, or no answer came in time")
 	default:
-		return errors.New(cause(err))
+		return errors.New(cause(err, "it does not do what is asked of it; look at the port and at tls (starttls, implicit, none)"))
 	}
 	switch code {
 	case 534, 535:

@@ -28,7 +28,7 @@ func postJSON(ctx context.Context, client *http.Client, to string, payload []byt
 	}
 	answer, err := direct(client).Do(r)
 	if err != nil {
-		return nil, errors.New(cause(err))
+		return nil, errors.New(cause(err, "the answer is not HTTP"))
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))

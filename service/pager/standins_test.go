@@ -65,6 +65,9 @@ func robotOn(t *testing.T, o dingtalk.Options, secure bool) (*dingtalk.Robot, *d
 // relayOn is a mail relay on the loopback and the way to it.
 func relayOn(t *testing.T, o smtp.Options) (*smtp.Server, pager.Relay) {
 	t.Helper()
+	if o.TLS == "" {
+		o.TLS = smtp.None
+	}
 	server, err := smtp.Listen(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

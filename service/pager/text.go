@@ -67,10 +67,16 @@ type line struct {
 	Do           bool // what the reader is asked to do
 }
 
+// Short lines stand two in a row where there is room.
+func (l line) Short() bool {
+	return !l.Do && len(l.Label) <= shortLength && len(l.Value) <= shortLength
+}
+
 type link struct{ Label, URL string }
 
 const (
 	described   = 10   // incidents that one message describes; beyond, it counts
+	shortLength = 20   // characters
 	titleLength = 120  // characters
 	valueLength = 1000 // of what another system wrote
 )
@@ -240,8 +246,7 @@ func (w Writer) money(p Page, now time.Time, say func(label, value string)) {
 	in := w.words()
 	switch {
 	case p.Outstanding > 0:
-		say(in.label.unbooked, strconv.FormatInt(p.Outstanding, 10))
-		say(in.label.retry, w.retry(p, now))
+		say(in.label.unbooked, in.notifications(p.Outstanding))
 	case p.Occasion == Over && p.Rule == callback.RuleFailed && p.Class == callback.Proven:
 		say(in.label.unbooked, in.noMoney)
 	}
@@ -250,6 +255,9 @@ func (w Writer) money(p Page, now time.Time, say func(label, value string)) {
 		amounts = append(amounts, a.String())
 	}
 	say(in.label.amount, strings.Join(amounts, ", "))
+	if p.Outstanding > 0 {
+		say(in.label.retry, w.retry(p, now))
+	}
 }
 
 // retry says when WeChat Pay sends again. What it was told to have been received

@@ -27,7 +27,6 @@ func TestText(t *testing.T) {
 				t.Parallel()
 				robot, channel := near(l)
 				server, relay := relayOn(t, smtp.Options{})
-				relay.TLS = pager.TLSNone
 				email := mailTo(relay)
 				email.Writer = writer(l)
 				for _, c := range []pager.Channel{channel, email} {

@@ -17,6 +17,7 @@ type words struct {
 
 	// Headlines.
 	failed, outstanding func(n int64) string
+	notifications       func(n int64) string
 	orderConflict       string
 	drill               string
 	stillMissing        func(n int64) string // no new failure, and yet
@@ -113,6 +114,7 @@ var english = words{
 	outstanding: func(n int64) string {
 		return many(n, "notification not booked", "notifications not booked") + " (未入账)"
 	},
+	notifications: func(n int64) string { return many(n, "notification", "notifications") },
 	orderConflict: "an order was registered again with another amount",
 	drill:         "drill: nothing happened",
 	stillMissing:  func(n int64) string { return fmt.Sprintf("no new failure, but %d still not booked (未入账): ", n) },
@@ -156,6 +158,7 @@ var chinese = words{
 	link:          linkNames{dashboard: "监控面板", runbook: "处置手册", trace: "调用链"},
 	failed:        func(n int64) string { return fmt.Sprintf("%d 次支付回调失败", n) },
 	outstanding:   func(n int64) string { return fmt.Sprintf("%d 条通知未入账", n) },
+	notifications: func(n int64) string { return fmt.Sprintf("%d 条通知", n) },
 	orderConflict: "同一订单以不同金额重复登记",
 	drill:         "告警演练，一切正常",
 	stillMissing:  func(n int64) string { return fmt.Sprintf("不再新增失败，仍有 %d 条未入账：", n) },

@@ -62,6 +62,13 @@ func (l *ledger) set(down bool) {
 	}
 }
 
+// owe sets what is outstanding.
+func (l *ledger) owe(list ...callback.OutstandingCount) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.outstanding = list
+}
+
 var errDown = errors.New("the database is away")
 
 // process is the ledger as one process sees it: a killed one sees nothing more.
