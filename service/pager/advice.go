@@ -97,8 +97,8 @@ var (
 		"执行 wxnotify resolve，逐条列出原因和微信支付的下一次通知。排除原因；不会再通知的，逐笔查单。",
 	}
 	toDoOrderConflict = advice{
-		"The first registration stands. Ask the merchant's back end which amount is right: a customer who pays the other one is refused.",
-		"以首次登记为准。请与业务系统确认哪个金额正确：用户按另一个金额付款将不会入账。",
+		"The first registration stands. Ask the merchant's back end which amount is right: a payment of the other one is kept and not booked.",
+		"以首次登记为准。请与业务系统确认哪个金额正确：按另一个金额付的款只会留存，不会入账。",
 	}
 )
 

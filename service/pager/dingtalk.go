@@ -35,9 +35,10 @@ type DingTalk struct {
 
 const (
 	// DingTalkPerMinute stays clear of the 20 messages a minute at which DingTalk
-	// mutes a robot for ten; DingTalkReserved of them wait for what is critical.
+	// mutes a robot for ten.
 	DingTalkPerMinute = 15
-	DingTalkReserved  = 5
+	// DingTalkReserved of them wait for what is critical.
+	DingTalkReserved = 5
 
 	dingTalkMute  = 10 * time.Minute
 	dingTalkBytes = 20000 // of a whole body

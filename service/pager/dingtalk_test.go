@@ -173,6 +173,22 @@ func TestDingTalkBytes(t *testing.T) {
 	}
 }
 
+// TestDingTalkBreaksNoLine: what does not fit is left out whole.
+func TestDingTalkBreaksNoLine(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{17_000, 18_500, 19_000, 19_500, 40_000} {
+		robot, channel := near(pager.English)
+		channel.Writer.Links.Dashboard = "https://grafana.example.com/" + strings.Repeat("a", n)
+		if err := channel.Send(t.Context(), samples()["opened"]); err != nil {
+			t.Fatal(err)
+		}
+		text := robot.Messages()[0].Text
+		if r := understand(text); strings.Contains(r.text, "](") || strings.Contains(r.text, "aaaa") || !strings.Contains(text, "- **Do**: ") || !strings.Contains(text, "@13800000000") {
+			t.Errorf("an address of %d bytes: %.300q", n, r.text)
+		}
+	}
+}
+
 // TestRobotIsNeverMuted: a pager that has something new to say every second, and
 // of two kinds, stays within what the robot bears, and what is critical gets its
 // share. The robot here is the stand-in, which counts for itself.
@@ -278,4 +294,37 @@ func TestDingTalkAnswersThatAreNone(t *testing.T) {
 			t.Errorf("%.20q was taken for success", body)
 		}
 	}
+}
+
+// TestDrillDoesNotHideAFailure: in one message with a failure, the drill comes last.
+func TestDrillDoesNotHideAFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		robot, channel := near(pager.English)
+		robot.Misbehave(dingtalk.Trouble{Fault: dingtalk.ServerError, Times: 1}) // both have to wait
+		l := newLedger()
+		p := &process{ledger: l}
+		drilled := false
+		pages := pager.New(pager.Options{
+			Book: p, Failures: p, Duty: p, Holder: "one", Evaluate: true, Routes: []pager.Route{{Name: "robot", Channel: channel}},
+			Drill: func(now time.Time) time.Time {
+				if drilled {
+					return now.Add(24 * time.Hour)
+				}
+				drilled = true
+				return now.Add(time.Second)
+			},
+		})
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		go func() {
+			time.Sleep(3 * time.Second)
+			l.fail("shop", callback.Proven, callback.ReasonConflict)
+		}()
+		pages.Run(ctx)
+		got := robot.Messages()
+		if len(got) != 1 || !strings.Contains(got[0].Title, "CRITICAL") || !strings.Contains(got[0].Title, "shop") || !strings.Contains(got[0].Text, "drill") {
+			t.Errorf("messages %+v", got)
+		}
+	})
 }

@@ -91,7 +91,7 @@ func relayFaults() (all []relayFault) {
 		for _, action := range []smtp.Action{smtp.Refuse, smtp.Hang, smtp.Reset, smtp.Delay} {
 			codes := []int{0}
 			if action == smtp.Refuse {
-				codes = []int{421, 451, 550, 554}
+				codes = []int{421, 451, 471, 550, 554}
 			}
 			for _, code := range codes {
 				f := relayFault{Fault: smtp.Fault{Stage: stage, Action: action, Code: code, For: 20 * time.Millisecond}}
@@ -147,6 +147,23 @@ func within(t *testing.T, d time.Duration, c pager.Channel) (took time.Duration,
 	began := time.Now()
 	err = c.Send(ctx, samples()["opened"])
 	return time.Since(began), err
+}
+
+// TestEmailEndsInTime: the time is for all of the attempt, not for each thing in
+// it; and a relay that says no goodbye keeps nobody waiting.
+func TestEmailEndsInTime(t *testing.T) {
+	t.Parallel()
+	server, relay := relayOn(t, smtp.Options{TLS: smtp.Explicit})
+	server.Misbehave(
+		smtp.Fault{Stage: smtp.Hello, Action: smtp.Delay, For: 600 * time.Millisecond, Times: 1},
+		smtp.Fault{Stage: smtp.Data, Action: smtp.Hang},
+	)
+	if took, err := within(t, time.Second, mailTo(relay)); err == nil || took > 1400*time.Millisecond {
+		t.Errorf("%v after %s", err, took)
+	}
+	if server.Struck() != 2 {
+		t.Errorf("%d faults struck; this test shows nothing", server.Struck())
+	}
 }
 
 // TestEmailRecipients: one mailbox that is gone costs nobody else the page.

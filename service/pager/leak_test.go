@@ -125,6 +125,10 @@ func TestChannelsLeakNothing(t *testing.T) {
 		relay.Config = config
 		channels["email: "+name] = mailTo(relay)
 	}
+	relay := pager.Relay{Host: "127.0.0.1", Username: "robot", Password: secretPassword}
+	if said := fmt.Sprintf("%v %+v %#v %s", relay, relay, &relay, relay); leaked(said) != "" {
+		t.Errorf("a relay prints %s", said)
+	}
 	for name, c := range channels {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,7 +153,7 @@ func TestChannelsLeakNothing(t *testing.T) {
 				if _, ok := e.(*url.Error); ok { //nolint:errorlint // every link of the chain by itself
 					t.Error("an error that holds the address is in the chain")
 				}
-				unwrapped, ok := e.(interface{ Unwrap() error }) //nolint:errorlint // as above
+				unwrapped, ok := e.(interface{ Unwrap() error })
 				if !ok {
 					break
 				}

@@ -69,7 +69,7 @@ type line struct {
 
 // Short lines stand two in a row where there is room.
 func (l line) Short() bool {
-	return !l.Do && len(l.Label) <= shortLength && len(l.Value) <= shortLength
+	return !l.Do && utf8.RuneCountInString(l.Label) <= shortLength && utf8.RuneCountInString(l.Value) <= shortLength
 }
 
 type link struct{ Label, URL string }
@@ -248,6 +248,7 @@ func (w Writer) money(p Page, now time.Time, say func(label, value string)) {
 	case p.Outstanding > 0:
 		say(in.label.unbooked, in.notifications(p.Outstanding))
 	case p.Occasion == Over && p.Rule == callback.RuleFailed && p.Class == callback.Proven:
+		// Not "nothing is missing": perhaps the book could not be read.
 		say(in.label.unbooked, in.noMoney)
 	}
 	var amounts []string

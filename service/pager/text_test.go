@@ -159,11 +159,11 @@ func TestWebhookText(t *testing.T) {
 		if err := h.Send(t.Context(), samples()[name]); err != nil {
 			t.Fatal(err)
 		}
-		var any map[string]any
-		if err := json.Unmarshal(got.body, &any); err != nil {
+		var message map[string]any
+		if err := json.Unmarshal(got.body, &message); err != nil {
 			t.Fatal(err)
 		}
-		pretty, err := json.MarshalIndent(any, "", "  ")
+		pretty, err := json.MarshalIndent(message, "", "  ")
 		if err != nil {
 			t.Fatal(err)
 		}

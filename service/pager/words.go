@@ -2,6 +2,7 @@ package pager
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"wxnotify/service/callback"
@@ -84,7 +85,7 @@ func howLong(d time.Duration, seconds, minutes, hours string) string {
 	case d < 100*time.Minute:
 		return fmt.Sprintf("%d %s", int(d.Minutes()), minutes)
 	}
-	return fmt.Sprintf("%.1f %s", d.Hours(), hours)
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Hours()), ".0") + " " + hours
 }
 
 func inEnglish(d time.Duration) string { return howLong(d, "s", "min", "h") }
@@ -122,7 +123,7 @@ var english = words{
 		return "… and " + many(int64(incidents), "more incident", "more incidents") + " with " + many(failures, "failure", "failures")
 	},
 	everybody: "all merchants", stranger: "no configured merchant",
-	noMoney: "nothing: all that failed has been accepted since", andMore: "and %d more",
+	noMoney: "nothing is known to be missing; wxnotify resolve lists what is", andMore: "and %d more",
 	whatOutstanding:   "authentic notifications failed and have not been accepted since: customers may have paid and got nothing",
 	whatOrderConflict: "the merchant's system registered one order twice, with different amounts",
 	next: func(at string, in time.Duration, left int) string {
@@ -166,7 +167,7 @@ var chinese = words{
 		return fmt.Sprintf("……另有 %d 起事件，共 %d 次失败", incidents, failures)
 	},
 	everybody: "所有商户", stranger: "未配置的商户",
-	noMoney: "无，失败的通知均已受理", andMore: "等，另有 %d 笔",
+	noMoney: "目前没有已知的未入账通知，可用 wxnotify resolve 核对", andMore: "等，另有 %d 笔",
 	whatOutstanding:   "来源真实的通知处理失败，至今未受理：可能有用户付了钱却什么也没拿到",
 	whatOrderConflict: "商户系统对同一订单登记了两次，金额不同",
 	next: func(at string, in time.Duration, left int) string {

@@ -237,11 +237,11 @@ func (c *session) said(given, question string) (string, error) {
 		}
 		given = line
 	}
-	clear, err := base64.StdEncoding.DecodeString(given)
+	plain, err := base64.StdEncoding.DecodeString(given)
 	if err != nil {
 		return "", nil //nolint:nilerr // wrong credentials, and the client is told so
 	}
-	return string(clear), nil
+	return string(plain), nil
 }
 
 func (c *session) recipient(line, to string) error {

@@ -77,8 +77,12 @@ func send(s *smtp.Server, o smtp.Options, to ...string) error {
 func TestServerTakesLetters(t *testing.T) {
 	t.Parallel()
 	for _, o := range []smtp.Options{
-		{}, {TLS: smtp.Explicit}, {TLS: smtp.Implicit}, {Username: "u", Password: "p"},
-		{TLS: smtp.Explicit, Username: "u", Password: "p"}, {TLS: smtp.Implicit, Username: "u", Password: "p"},
+		{},
+		{TLS: smtp.Explicit},
+		{TLS: smtp.Implicit},
+		{Username: "u", Password: "p"},
+		{TLS: smtp.Explicit, Username: "u", Password: "p"},
+		{TLS: smtp.Implicit, Username: "u", Password: "p"},
 	} {
 		s := listen(t, o)
 		if err := send(s, o, "b@example.com", "c@example.com"); err != nil {
