@@ -76,6 +76,7 @@ func (k checkCommand) Run(ctx context.Context, t terminal) error {
 	d.disk("spool.path", cfg.Spool.Path, uint64(cfg.Spool.Size))
 	d.privateDoor(cfg.Private)
 	d.collector(ctx, os.Getenv)
+	d.pager(cfg.Pager)
 	if k.Clock != "" {
 		d.clock(ctx, k.Clock)
 	}
@@ -102,6 +103,23 @@ func (d *doctor) report(t terminal) error {
 		return errUnwell
 	}
 	return nil
+}
+
+// pager looks whether people can be told. It tells nobody: page-test does.
+func (d *doctor) pager(cfg PagerConfig) {
+	routes, err := cfg.routes(nil)
+	switch {
+	case err != nil:
+		d.fail("pager: "+strings.ReplaceAll(err.Error(), "\n", "\n      "), "mend the fields named above")
+	case len(routes) == 0:
+		d.warn("pager: nobody is told of failures", "add pager.dingtalk, pager.email or pager.webhook, or let Alertmanager tell (alerts/README.md)")
+	default:
+		var names []string
+		for _, r := range routes {
+			names = append(names, r.Name)
+		}
+		d.ok("pager: people are told by %s; try it with: wxnotify page-test", strings.Join(names, ", "))
+	}
 }
 
 // expirySoon is when a certificate's end becomes worth a warning.

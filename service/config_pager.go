@@ -80,9 +80,6 @@ const (
 	pagerAlertmanager = "alertmanager" // it takes alerts
 )
 
-// channels is how many ways there are to tell people.
-func (p PagerConfig) channels() int { return len(p.DingTalk) + len(p.Email) + len(p.Webhook) }
-
 func (p PagerConfig) validate(found *problems) {
 	if !slices.Contains([]string{pagerBoth, pagerEmbedded, pagerAlertmanager}, p.Mode) {
 		found.add("pager.mode", fmt.Sprintf("%q is not known", p.Mode), "write both, embedded or alertmanager")

@@ -119,7 +119,7 @@ func TestPageSurvivesKill(t *testing.T) {
 		account.NotifyURL = notifyURL(first.public, account.Name)
 		w := &world{wechat: &account}
 		w.post(t, account.Message(wechat.Payment, wechat.NewOrder(100)).Sign(wechat.Stale, time.Now()))
-		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond) //nolint:gosec // not a wait: the moment of the kill is what is tried
+		time.Sleep(time.Duration(rand.IntN(50)) * time.Millisecond) // not a wait: the moment of the kill is what is tried
 		if err := first.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,9 @@ func (c pageTestCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return configError{err}
 	}
-	routes, err := cfg.Pager.routes()
+	routes, err := cfg.Pager.routes(func(recipients int) {
+		fmt.Fprintf(t.err, "pager.email: %d of the recipients were refused\n", recipients)
+	})
 	if err != nil {
 		return configError{err}
 	}

@@ -13,8 +13,9 @@ import (
 	"wxnotify/service/web"
 )
 
-// routes builds the channels. Their names are the metrics' labels.
-func (p PagerConfig) routes() (routes []pager.Route, err error) {
+// routes builds the channels. Their names are the metrics' labels. Refused is
+// told when a mail was taken for some recipients only.
+func (p PagerConfig) routes(refused func(recipients int)) (routes []pager.Route, err error) {
 	var found problems
 	read := func(s Secret, field string) string {
 		value, err := s.read(field)
@@ -38,7 +39,7 @@ func (p PagerConfig) routes() (routes []pager.Route, err error) {
 		})
 	}
 	for n, c := range p.Email {
-		email := pager.Email{From: c.From, To: c.To, Writer: writer}
+		email := pager.Email{From: c.From, To: c.To, Writer: writer, Refused: refused}
 		for i, r := range c.Relays {
 			email.Relays = append(email.Relays, pager.Relay{
 				Host: r.Host, Port: r.Port, TLS: pager.TLS(r.TLS), Username: r.Username,
@@ -67,7 +68,9 @@ func numbered(kind string, n int) string {
 // page starts telling people, if there is a way to.
 func (s *service) page(ctx context.Context) error {
 	cfg, log := s.config.Pager, s.telemetry.Logger()
-	routes, err := cfg.routes()
+	routes, err := cfg.routes(func(recipients int) {
+		log.WarnContext(ctx, "a relay refused some of the recipients of a mail: look at pager.email.to", "recipients", recipients)
+	})
 	if err != nil {
 		return configError{err}
 	}

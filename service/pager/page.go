@@ -30,7 +30,7 @@ type Message struct {
 // Critical reports whether somebody must get up for it.
 func (m Message) Critical() bool {
 	for _, p := range m.Pages {
-		if p.Critical() && p.Occasion != Over {
+		if p.Critical() && p.Occasion != Over && p.Occasion != Drill {
 			return true
 		}
 	}

@@ -98,20 +98,20 @@ func (p *Pager) Run(ctx context.Context) {
 		case r := <-p.results:
 			p.ended(ctx, r)
 		case <-ctx.Done():
-			p.finish()
+			p.finish(context.WithoutCancel(ctx))
 			return
 		}
 	}
 }
 
 // finish notes what is on its way, so that a stop costs no second copy.
-func (p *Pager) finish() {
+func (p *Pager) finish(ctx context.Context) {
 	for _, c := range p.couriers {
 		if c.busy {
-			p.ended(context.Background(), <-p.results)
+			p.ended(ctx, <-p.results)
 		}
 	}
-	p.save(context.Background())
+	_ = p.save(ctx) // what cannot be noted now is told once more
 }
 
 // round looks once, and sends what is owed.

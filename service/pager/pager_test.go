@@ -25,7 +25,6 @@ type house struct {
 // live runs a test on a virtual clock, and ends the pagers that it started.
 func live(t *testing.T, test func(h *house)) {
 	t.Helper()
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := &house{t: t, ledger: newLedger(), robot: &phone{limit: 20}, mailbox: &phone{}}
 		h.opts = pager.Options{
@@ -81,6 +80,7 @@ func (h *house) want(p *phone, want string) {
 
 // TestCourse is one incident from its first failure to its end.
 func TestCourse(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		p, end := h.run("a")
 		defer end()
@@ -109,6 +109,7 @@ func TestCourse(t *testing.T) {
 // TestHiddenInAFlood: strangers make one incident, and what is proven among them
 // is told at once.
 func TestHiddenInAFlood(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		_, end := h.run("a")
 		defer end()
@@ -127,8 +128,10 @@ func TestHiddenInAFlood(t *testing.T) {
 
 // TestOneChannelFails: the other tells at once, and the failing one when it can.
 func TestOneChannelFails(t *testing.T) {
+	t.Parallel()
 	for _, f := range []fault{refusing, hanging} {
 		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
 			live(t, func(h *house) {
 				p, end := h.run("a")
 				defer end()
@@ -152,6 +155,7 @@ func TestOneChannelFails(t *testing.T) {
 
 // TestNoChannelWorks: it is tried for ever, and said where somebody may look.
 func TestNoChannelWorks(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		p, end := h.run("a")
 		defer end()
@@ -176,6 +180,7 @@ func TestNoChannelWorks(t *testing.T) {
 // TestMissingMoney is promise P8: what is paid and not booked is told when
 // WeChat Pay's quick repetitions have not healed it, and until it is booked.
 func TestMissingMoney(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		_, end := h.run("a")
 		defer end()
@@ -194,6 +199,7 @@ func TestMissingMoney(t *testing.T) {
 
 // TestTwoReplicas: one tells, and when it is gone the other does.
 func TestTwoReplicas(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		_, kill := h.run("a")
 		time.Sleep(100 * time.Millisecond)
@@ -212,6 +218,7 @@ func TestTwoReplicas(t *testing.T) {
 // TestDatabaseAway: what waits in the spool is told, once, and not again when it
 // comes into the database.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		_, end := h.run("a")
 		defer end()
@@ -231,6 +238,7 @@ func TestDatabaseAway(t *testing.T) {
 
 // TestAlertsOnly: with the evaluator off, only what is posted is told.
 func TestAlertsOnly(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		h.opts.Evaluate = false
 		_, end := h.run("a")
@@ -255,6 +263,7 @@ func TestAlertsOnly(t *testing.T) {
 
 // TestDrill: once a day, and only then.
 func TestDrill(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		h.opts.Drill = func(now time.Time) time.Time { return now.Truncate(24 * time.Hour).Add(33 * time.Hour) }
 		_, end := h.run("a")
@@ -266,6 +275,7 @@ func TestDrill(t *testing.T) {
 
 // TestHealthyDay: probes and noise are nobody's business.
 func TestHealthyDay(t *testing.T) {
+	t.Parallel()
 	live(t, func(h *house) {
 		_, end := h.run("a")
 		defer end()

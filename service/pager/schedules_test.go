@@ -59,7 +59,7 @@ type schedule struct {
 
 func newSchedule(t *testing.T, seed uint64) *schedule {
 	s := &schedule{
-		t: t, rand: rand.New(rand.NewPCG(seed, 1)), ledger: newLedger(), //nolint:gosec // repeatable
+		t: t, rand: rand.New(rand.NewPCG(seed, 1)), ledger: newLedger(),
 		robot: &phone{limit: 20}, mailbox: &phone{},
 	}
 	s.start()

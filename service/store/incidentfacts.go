@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"wxnotify/service/callback"
 )
@@ -40,7 +41,8 @@ WHERE incident = ? AND incident <> 0 AND peer <> '' GROUP BY peer ORDER BY count
 
 	sqlFactTraces = `SELECT trace FROM callbacks WHERE incident = ? AND incident <> 0 AND trace <> '' ORDER BY seq DESC LIMIT ?`
 
-	sqlFactOpen = `SELECT first_at` + sqlOpen + ` AND (? = '' OR merchant = ?) AND (? = '' OR reason = ?) ORDER BY first_at LIMIT ?`
+	// What is quarantined was acknowledged: WeChat Pay does not send it again.
+	sqlFactOpen = `SELECT CASE WHEN standing = 'quarantined' THEN 0 ELSE first_at END` + sqlOpen + ` AND (? = '' OR merchant = ?) AND (? = '' OR reason = ?) ORDER BY first_at LIMIT ?`
 )
 
 // IncidentFacts reads what a page says beside the incident itself.
@@ -74,7 +76,10 @@ func (d *DB) IncidentFacts(ctx context.Context, i callback.Incident) (facts call
 	facts.Sources = networks(peers)
 	facts.Outstanding = int64(len(open))
 	for n, first := range open {
-		next, left := callback.NextArrival(moment(first), now)
+		next, left := time.Time{}, 0
+		if first != 0 {
+			next, left = callback.NextArrival(moment(first), now)
+		}
 		if !next.IsZero() && (facts.Next.IsZero() || next.Before(facts.Next)) {
 			facts.Next = next
 		}
