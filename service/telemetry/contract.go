@@ -92,7 +92,8 @@ func Instruments() []Instrument {
 			"Messages to people that a channel took (outcome accepted) or did not take (failed).",
 		},
 		{
-			PagerIncidents, kindGauge, "{incident}", []string{LabelState},
+			PagerIncidents, kindGauge, "{incident}",
+			[]string{LabelState},
 			"Open incidents: told, or untold because no channel has taken the message yet.",
 		},
 		{
