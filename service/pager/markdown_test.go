@@ -9,6 +9,7 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 
 	"wxnotify/service/callback"
 	"wxnotify/service/pager"
@@ -40,7 +41,7 @@ func understand(source string) (r reading) {
 		case *ast.Image, *ast.RawHTML, *ast.HTMLBlock, *ast.CodeSpan, *ast.CodeBlock, *ast.FencedCodeBlock, *ast.Blockquote, *ast.ThematicBreak:
 			r.strange = append(r.strange, n.Kind().String())
 		case *ast.Text:
-			r.text += string(n.Value(src))
+			r.text += string(util.UnescapePunctuations(n.Value(src)))
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				r.text += "\n"
 			}
