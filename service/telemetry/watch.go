@@ -150,7 +150,9 @@ func (t *Telemetry) tally(s callback.Snapshot) tally {
 	// just left out keeps its last value for five minutes.
 	if previous := t.memory.snapshot.Load(); previous != nil {
 		for key := range previous.value.outstanding {
-			sum.outstanding[key] = sum.outstanding[key]
+			if _, still := sum.outstanding[key]; !still {
+				sum.outstanding[key] = callback.OutstandingCount{}
+			}
 		}
 	}
 	for name, at := range s.LastCallback {
