@@ -19,7 +19,7 @@ test: ## The quick tier, then race detector, lint, fuzz smoke, static build, the
 	@.ci/test
 
 e2e: ## Only the stack, end to end: a callback fails, a page arrives
-	@go test -tags stack -run '^TestStack' -count=1 -v -timeout=15m ./service
+	@go test -tags stack -run '^TestStack' -parallel 32 -count=1 -v -timeout=15m ./service
 
 stack: ## Collector, Prometheus, Alertmanager, Loki, Jaeger and a mailbox here, with the service and a simulator at work
 	@.ci/stack/up

@@ -108,8 +108,7 @@ describe() {
 		line=("$bin/loki" -config.file="$config/loki.yaml" -common.path-prefix="$data"
 			-common.storage.filesystem.chunk-directory="$data/chunks" -common.storage.filesystem.rules-directory="$data/rules"
 			-server.http-listen-address=127.0.0.1 -server.http-listen-port="$(port loki:3100)"
-			-server.grpc-listen-port="$(port loki:9095)" -querier.frontend-address="$(at loki:9095)"
-			-ingester.min-ready-duration=0s) # a ring of one waits for nobody
+			-server.grpc-listen-port="$(port loki:9095)" -querier.frontend-address="$(at loki:9095)")
 		ready=$(at loki:3100)/ready
 		;;
 	jaeger)
