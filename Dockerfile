@@ -11,6 +11,8 @@
 # WXNOTIFY_PRIVATE__LISTEN=:9090 and publish it on a private network only.
 
 FROM golang:1.26.8-bookworm AS build
+# Another module proxy, where the default one cannot be reached.
+ARG GOPROXY=
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
@@ -18,13 +20,14 @@ COPY service ./service
 ARG RELEASE=
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -ldflags="-s -w${RELEASE:+ -X main.release=$RELEASE}" -o /out/wxnotify ./service \
- && mkdir -p /out/data
+ && mkdir -p /out/data /out/etc
 
 # Distroless has no version tags; a release adds the digest that it was tested with.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/wxnotify /wxnotify
 # A new volume takes owner and mode from here: 65532 is the image's nonroot.
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/data /data
+COPY --from=build --chown=65532:65532 --chmod=0700 /out/etc /etc/wxnotify
 COPY LICENSE /LICENSE
 USER 65532:65532
 # The database and the spool are relative paths by default: they land here. So
@@ -34,7 +37,9 @@ ENV TMPDIR=/data
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# No HEALTHCHECK: there is no shell or curl to run one with, and `check` is the
-# configuration doctor, not a probe. Let the orchestrator ask /readyz over HTTP.
+# There is no shell or curl to ask with: the program asks itself. Not for an
+# orchestrator that asks /readyz over HTTP; and not on another private.listen than
+# port 9090, for which the address goes behind `ready`.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/wxnotify", "ready"]
 ENTRYPOINT ["/wxnotify"]
 CMD ["serve"]

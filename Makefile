@@ -4,10 +4,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint fmt fuzz bench golden build clean
+.PHONY: help demo quick test e2e stack stack-down lint fmt fuzz bench golden build clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Watch it work: service, WeChat Pay stand-in and merchant (FOR=20s ends it)
 	go run ./service demo $(if $(FOR),--for $(FOR))
@@ -15,8 +15,17 @@ demo: ## Watch it work: service, WeChat Pay stand-in and merchant (FOR=20s ends 
 quick: ## Formatting, vet, tests with Go and SQLite alone (under 3 minutes, warm)
 	@.ci/quick
 
-test: ## The quick tier, then race detector, lint, fuzz smoke, static build, demo
+test: ## The quick tier, then race detector, lint, fuzz smoke, static build, the stack end to end, demo
 	@.ci/test
+
+e2e: ## Only the stack, end to end: a callback fails, a page arrives
+	@go test -tags stack -run '^TestStack' -parallel 32 -count=1 -v -timeout=15m ./service
+
+stack: ## Collector, Prometheus, Alertmanager, Loki, Jaeger and a mailbox here, with the service and a simulator at work
+	@.ci/stack/up
+
+stack-down: ## End what `make stack` started
+	@.ci/stack/down
 
 lint: ## golangci-lint and shellcheck
 	@.ci/lint
@@ -31,7 +40,7 @@ bench: ## Throughput and p99 at 1 and 64 senders, beside the reference handler
 	go test ./service -run '^$$' -bench . -benchtime 1x -timeout 30m
 
 golden: ## Write the golden files anew; read the diff before you commit it
-	go test -count 1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' service | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+	go test -count 1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' service alerts dashboards otel-collector | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 build: ## Static binary in bin/ (RELEASE=1.2.3 names it)
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w $(if $(RELEASE),-X main.release=$(RELEASE))' -o bin/wxnotify ./service

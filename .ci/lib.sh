@@ -50,6 +50,7 @@ needs() {
 		want "a C compiler" "race detector ($(here gcc))"
 		want "golangci-lint" "built once, some two minutes"
 		want "shellcheck" "if it can be had ($(here shellcheck))"
+		want "Go modules" "of collector, Prometheus, Alertmanager, Loki, Jaeger, Mailpit: built once, some 15 minutes"
 		want "vuln.go.dev" "for govulncheck, if it can be reached"
 		want "docker" "with an engine, for the image, if there is one ($(here docker))"
 		;;

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"net/mail"
+	netmail "net/mail"
 	"net/url"
 	"slices"
 	"strings"
@@ -123,14 +123,14 @@ func (p PagerConfig) validate(found *problems) {
 }
 
 func (e EmailConfig) validate(found *problems, field string) {
-	if _, err := mail.ParseAddress(e.From); err != nil {
+	if _, err := netmail.ParseAddress(e.From); err != nil {
 		found.add(field+".from", fmt.Sprintf("%q is no address", e.From), "write wxnotify@example.com")
 	}
 	if len(e.To) == 0 {
 		found.add(field+".to", "nobody", "name at least one address")
 	}
 	for _, to := range e.To {
-		if _, err := mail.ParseAddress(to); err != nil {
+		if _, err := netmail.ParseAddress(to); err != nil {
 			found.add(field+".to", fmt.Sprintf("%q is no address", to), "write oncall@example.com")
 		}
 	}

@@ -21,6 +21,7 @@ type simulateCommand struct {
 	Serve  simulateServe  `cmd:"" help:"Send what it is told to over HTTP (POST /payments, /refunds, /faults), or a realistic mix."`
 	Load   simulateLoad   `cmd:"" help:"Send as fast as answers come, or at a fixed rate, and measure."`
 	Outage simulateOutage `cmd:"" help:"Play an outage of the service and WeChat Pay's retries after it, in virtual time."`
+	Inbox  simulateInbox  `cmd:"" help:"Take Alertmanager's webhook and print each page."`
 
 	DingTalk simulateDingTalk `cmd:"" name:"dingtalk" help:"Be a DingTalk robot (钉钉自定义机器人): take pages, show them as a telephone would, misbehave on command."`
 }
@@ -65,12 +66,18 @@ func readAccount(dir string) (*wechat.Merchant, error) {
 type simulateKeys struct {
 	Dir  string `default:"account" type:"path" help:"Folder for the keys and wxnotify.yaml."`
 	Name string `default:"shop" help:"The merchant's name: the last part of the notify_url."`
+	Keep bool   `help:"Leave an account that is there already as it is, and succeed."`
 }
 
 // Run makes an account and a configuration that a service can be started with.
 func (k simulateKeys) Run(t terminal) error {
 	if !callback.IsMerchantName(k.Name) {
 		return usageError{problem{"--name", fmt.Sprintf("%q cannot be part of a notify_url", k.Name), "use 1 to 32 characters of a-z 0-9 -"}}
+	}
+	config := filepath.Join(k.Dir, "wxnotify.yaml") // written last: with it the account is whole
+	if _, err := os.Stat(config); err == nil && k.Keep {
+		_, err = fmt.Fprintf(t.out, "The account in %s is kept.\n", k.Dir)
+		return err
 	}
 	if err := mustBeEmpty("--dir", k.Dir); err != nil {
 		return err
@@ -83,7 +90,6 @@ func (k simulateKeys) Run(t terminal) error {
 	if err != nil {
 		return err
 	}
-	config := filepath.Join(k.Dir, "wxnotify.yaml")
 	text := fmt.Sprintf(`# A simulated account: its private keys lie beside this file. Not for real money.
 store: {path: %q}
 spool: {path: %q, size: 8MiB}

@@ -3,7 +3,9 @@ package telemetry
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
+	"go.opentelemetry.io/otel"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
@@ -25,13 +27,35 @@ func newGate(over context.Context, limit int, lost *atomic.Int64) *gate {
 	return &gate{limit: int64(limit), lost: lost, over: over}
 }
 
-// patience is ctx until Shutdown is over: the SDK would let an export to a
-// collector that is down go on for half a minute more.
-func (g *gate) patience(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(g.over, cancel)
-	return ctx, func() { stop(); cancel() }
+// persist exports n items, again and again while the collector restarts, until
+// Shutdown is over. The SDK gives a batch up after its timeout, and over HTTP at
+// the first refused connection; what comes after it waits behind the gate.
+func (g *gate) persist(ctx context.Context, n int, export func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(g.over, cancel)()
+	began := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := export(ctx)
+		if err == nil || ctx.Err() != nil || time.Since(began)+pause > givenUpAfter {
+			g.leave(n, err)
+			return err
+		}
+		otel.Handle(err) // the operator hears of it now, not when it is given up
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
 }
+
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 5 * time.Second
+	// givenUpAfter is longer than a collector needs to restart. A batch that it
+	// refuses for good holds the others up as long.
+	givenUpAfter = time.Minute
+)
 
 // enter reports whether one more item may wait.
 func (g *gate) enter() bool {
@@ -68,11 +92,7 @@ type countedSpans struct {
 }
 
 func (e countedSpans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	ctx, done := e.gate.patience(ctx)
-	defer done()
-	err := e.SpanExporter.ExportSpans(ctx, spans)
-	e.gate.leave(len(spans), err)
-	return err
+	return e.gate.persist(ctx, len(spans), func(ctx context.Context) error { return e.SpanExporter.ExportSpans(ctx, spans) })
 }
 
 type gatedRecords struct {
@@ -93,9 +113,5 @@ type countedRecords struct {
 }
 
 func (e countedRecords) Export(ctx context.Context, records []sdklog.Record) error {
-	ctx, done := e.gate.patience(ctx)
-	defer done()
-	err := e.Exporter.Export(ctx, records)
-	e.gate.leave(len(records), err)
-	return err
+	return e.gate.persist(ctx, len(records), func(ctx context.Context) error { return e.Exporter.Export(ctx, records) })
 }
