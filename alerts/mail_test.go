@@ -4,6 +4,7 @@ package alerts_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,6 +154,52 @@ func TestRepetitionsAreMutedAndNothingElse(t *testing.T) {
 	// One more notification is outstanding: it is no repetition any more.
 	p.send(t, over(unchanged), repetition)
 	p.mail(t, calm, "3 failed · shop · signature_invalid")
+}
+
+// TestTroubleOnTheWayIsMailedAndNotPosted: what fails must not have to carry the
+// news of its failing.
+func TestTroubleOnTheWayIsMailedAndNotPosted(t *testing.T) {
+	t.Parallel()
+	p := openPost(t)
+	trouble := func(name, severity string, more map[string]string) alert {
+		a := alert{Labels: map[string]string{"alertname": name, "severity": severity}, StartsAt: time.Now(), EndsAt: time.Now().Add(time.Hour)}
+		maps.Copy(a.Labels, more)
+		return a
+	}
+	p.send(t, trouble("WechatPayPagerFailing", "critical", nil))
+	if m := p.mail(t, paged, "[wxnotify] PagerFailing"); m.To[0].Address != "oncall@example.com" {
+		t.Errorf("that nobody could be told was told to %s", m.To[0].Address)
+	}
+	p.send(t, trouble("WechatPayPagerFailing", "warning", map[string]string{"channel": "dingtalk"}),
+		trouble("WechatPayAlertmanagerFailing", "warning", map[string]string{"reason": "clientError"}))
+	if m := p.mail(t, calm, "[wxnotify] AlertmanagerFailing"); m.To[0].Address != "team@example.com" {
+		t.Errorf("a failing webhook was told to %s", m.To[0].Address)
+	}
+	if _, muted := p.known(t); muted != 1 {
+		t.Errorf("%d alerts are muted; want one, the channel's, by the one that says that none works", muted)
+	}
+	// The first post is about the failure that comes after all that.
+	p.send(t, failed("proven", "shop", "internal"))
+	if hook := <-p.webhook; hook.CommonLabels["alertname"] != "WechatPayCallbackFailed" {
+		t.Errorf("the webhook was told %+v", hook)
+	}
+}
+
+// TestAlertmanagerCountsWhatTheWebhookRefuses: the rule's series has its zero
+// before the first failure, or increase() would not see that one.
+func TestAlertmanagerCountsWhatTheWebhookRefuses(t *testing.T) {
+	t.Parallel()
+	p := openPost(t)
+	const counter = `alertmanager_notifications_failed_total{integration="webhook",reason="clientError"} `
+	if text := body(t, p.alertmanager+"/metrics"); !strings.Contains(text, counter+"0\n") {
+		t.Errorf("there is no zero: %s", counter)
+	}
+	p.refuses.Store(true)
+	p.send(t, failed("proven", "shop", "internal"))
+	p.mail(t, paged, "internal")
+	within(t, calm, "the failed post is counted", func() bool {
+		return strings.Contains(body(t, p.alertmanager+"/metrics"), counter+"1\n")
+	})
 }
 
 func TestTextFromOutsideIsEscaped(t *testing.T) {

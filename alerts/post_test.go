@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -24,6 +25,7 @@ import (
 type post struct {
 	alertmanager, mailpit string // base URLs
 	webhook               chan webhookMessage
+	refuses               atomic.Bool // the webhook does, as with a wrong token
 }
 
 // webhookMessage is what Alertmanager posts.
@@ -90,6 +92,10 @@ func openPost(t *testing.T) *post {
 }
 
 func (p *post) take(w http.ResponseWriter, r *http.Request) {
+	if p.refuses.Load() {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+		return
+	}
 	var m webhookMessage
 	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -229,6 +235,21 @@ func answers(t *testing.T, url string) bool {
 	}
 	_ = answer.Body.Close()
 	return answer.StatusCode == http.StatusOK
+}
+
+// body is what an address answers.
+func body(t *testing.T, url string) string {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func read(t *testing.T, url string, into any) {

@@ -122,16 +122,21 @@ func describe(structs map[string]*ast.StructType, name string) *command {
 			if c.commands == nil {
 				c.commands = map[string]*command{}
 			}
-			c.commands[strings.ToLower(field.Names[0].Name)] = describe(structs, kind.Name)
+			c.commands[kebab(field.Names[0].Name)] = describe(structs, kind.Name)
 		case isArg:
 			c.arg = true
 		case tag != "":
 			for _, f := range field.Names {
-				c.flags = append(c.flags, strings.ToLower(regexp.MustCompile(`(.)([A-Z])`).ReplaceAllString(f.Name, "$1-$2")))
+				c.flags = append(c.flags, kebab(f.Name))
 			}
 		}
 	}
 	return c
+}
+
+// kebab is what kong makes of a field's name: PageTest is page-test.
+func kebab(name string) string {
+	return strings.ToLower(regexp.MustCompile(`(.)([A-Z])`).ReplaceAllString(name, "$1-$2"))
 }
 
 // neighbours are prefixes of metrics that are not ours.

@@ -50,7 +50,6 @@ var unalerted = map[int]struct {
 	54: {[]float64{30}, "when the store's gauges become absent, see telemetry.SnapshotAge"},
 	61: {[]float64{1}, "up"},
 	62: {[]float64{60}, "the window in which metrics must have come"},
-	65: {[]float64{1}, "one lost page"},
 }
 
 // TestAlertsLeadToTheirPanels: each alert links to this dashboard and to a panel

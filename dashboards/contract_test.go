@@ -37,7 +37,7 @@ var foreign = map[string][]string{
 	"db_client_operation_duration_seconds_bucket": {"job", "instance", "db_operation_name", "error_type", "le"},
 	"db_client_operation_duration_seconds_count":  {"job", "instance", "db_operation_name", "error_type"},
 
-	"alertmanager_notifications_failed_total":   {"integration"},
+	"alertmanager_notifications_failed_total":   {"instance", "integration", "reason"},
 	"prometheus_notifications_dropped_total":    {},
 	"prometheus_rule_evaluation_failures_total": {},
 
@@ -159,6 +159,8 @@ func closed(t *testing.T, by, label, value string) {
 		set = []string{"", string(callback.Proven), string(callback.Unproven), string(callback.Probe), string(callback.Noise)}
 	case "outcome", underscored(telemetry.FieldStatus):
 		set = []string{string(callback.Accepted), string(callback.Duplicate), string(callback.Failed)}
+	case telemetry.LabelState:
+		set = []string{"told", "untold"}
 	case "error_type":
 		set = append(set, "")
 		for _, r := range callback.Reasons() {

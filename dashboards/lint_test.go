@@ -221,6 +221,7 @@ var mirrors = map[int]string{
 	18: "WechatPayNotificationOutstanding",
 	7:  "one number for now, over the five minutes of the alerts",
 	63: "WechatPayCollectorDropping",
+	66: "WechatPayPagerFailing",
 }
 
 // TestIntervals: rates follow the width of the screen, except where a panel

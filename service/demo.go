@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"wxnotify/service/pager"
 	"wxnotify/service/simulator/merchant"
 	"wxnotify/service/simulator/wechat"
 	"wxnotify/service/telemetry"
@@ -21,6 +23,8 @@ type demoCommand struct {
 	Rate  float64       `default:"25" help:"Messages per second."`
 	Speed float64       `default:"60" help:"WeChat Pay's clock: 60 makes a minute of its retry schedule last a second."`
 	Keep  string        `placeholder:"DIR" type:"path" help:"Keep database, keys and records in this folder."`
+	// Not --config: nothing else of it is used.
+	PageWith string `placeholder:"FILE" type:"path" help:"Really send the page at the end, through the pager's channels of this configuration."`
 }
 
 // errDisagree says that service and simulator do not tell the same story.
@@ -31,6 +35,10 @@ var errDisagree = errors.New("the service's books and the simulator's ledger dis
 func (d demoCommand) Run(ctx context.Context, t terminal) (err error) {
 	if d.Rate <= 0 || d.Speed <= 0 || d.For < 0 {
 		return usageError{problem{"--rate, --speed, --for", "not positive", "leave them out for 25 a second and a clock 60 times as fast, until Ctrl-C"}}
+	}
+	messenger, err := d.messenger(t)
+	if err != nil {
+		return err
 	}
 	dir, remove, err := d.folder()
 	if err != nil {
@@ -66,6 +74,9 @@ func (d demoCommand) Run(ctx context.Context, t terminal) (err error) {
 	if err := s.tellStory(context.WithoutCancel(ctx), t.out); err != nil {
 		return err
 	}
+	if err := s.tellPage(context.WithoutCancel(ctx), t.out, messenger); err != nil {
+		return err
+	}
 	if d.Keep != "" {
 		fmt.Fprintf(t.out, "\nKept in %s: wxnotify.db, records.jsonl, the accounts' keys.\n", dir)
 	}
@@ -92,14 +103,16 @@ func (d demoCommand) folder() (dir string, remove func(), err error) {
 type stage struct {
 	*service
 	accounts []*wechat.Merchant
+	unlucky  *wechat.Merchant // sends one callback, which fails
 	backends map[string]*merchant.Backend
 	records  *os.File
 	traces   *traceKeeper
+	pages    *pageKeeper
 	private  string // address of the private door
 }
 
 func openStage(dir string) (_ *stage, err error) {
-	s := &stage{backends: map[string]*merchant.Backend{}, traces: newTraceKeeper()}
+	s := &stage{backends: map[string]*merchant.Backend{}, traces: newTraceKeeper(), pages: newPageKeeper()}
 	cfg := defaults()
 	cfg.Listen, cfg.Private.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Store.Path = filepath.Join(dir, "wxnotify.db")
@@ -111,7 +124,7 @@ func openStage(dir string) (_ *stage, err error) {
 		return nil, err
 	}
 	cfg.Private.Token = Secret{File: tokenFile}
-	for _, name := range []string{"teahouse", "bookshop"} {
+	for _, name := range []string{"teahouse", "bookshop", "florist"} {
 		account, err := wechat.NewMerchant(name)
 		if err != nil {
 			return nil, err
@@ -123,15 +136,17 @@ func openStage(dir string) (_ *stage, err error) {
 		s.accounts = append(s.accounts, account)
 		cfg.Merchants[name] = settingsFor(account, files)
 	}
+	s.accounts, s.unlucky = s.accounts[:2], s.accounts[2]
 	if s.records, err = os.Create(filepath.Join(dir, "records.jsonl")); err != nil {
 		return nil, err
 	}
-	s.service, err = start(context.Background(), cfg, telemetry.Options{Stderr: s.records, Spans: s.traces})
+	s.service, err = start(context.Background(), cfg, telemetry.Options{Stderr: s.records, Spans: s.traces},
+		pager.Route{Name: "demo", Channel: s.pages})
 	if err != nil {
 		return nil, errors.Join(err, s.records.Close())
 	}
 	s.private = "http://" + s.service.private.Addr().String()
-	for _, account := range s.accounts {
+	for _, account := range append(slices.Clone(s.accounts), s.unlucky) {
 		account.NotifyURL = notifyURL("http://"+s.public.Addr().String(), account.Name)
 		s.backends[account.Name] = &merchant.Backend{Base: s.private, Merchant: account.Name, Token: token}
 	}

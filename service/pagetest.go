@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -18,26 +19,38 @@ func (c pageTestCommand) Run(ctx context.Context, t terminal) error {
 	if err != nil {
 		return configError{err}
 	}
-	routes, err := cfg.Pager.routes(func(recipients int) {
-		fmt.Fprintf(t.err, "pager.email: %d of the recipients were refused\n", recipients)
-	})
+	routes, err := cfg.Pager.channels(t)
 	if err != nil {
 		return configError{err}
 	}
-	if len(routes) == 0 {
-		return configError{problem{"pager", "no channel is configured", "add pager.dingtalk, pager.email or pager.webhook; wxnotify check --example shows how"}}
+	return arrived(t.out, pager.Test(ctx, routes))
+}
+
+// channels are the ways to people, at least one, for a command that sends by
+// itself.
+func (p PagerConfig) channels(t terminal) ([]pager.Route, error) {
+	routes, err := p.routes(func(recipients int) {
+		fmt.Fprintf(t.err, "pager.email: %d of the recipients were refused\n", recipients)
+	})
+	if err == nil && len(routes) == 0 {
+		err = problem{"pager", "no channel is configured", "add pager.dingtalk, pager.email or pager.webhook; wxnotify check --example shows how"}
 	}
+	return routes, err
+}
+
+// arrived prints what became of a message.
+func arrived(w io.Writer, reports []pager.Report) error {
 	failed := false
-	for _, r := range pager.Test(ctx, routes) {
+	for _, r := range reports {
 		verdict := "ok    the message was taken"
 		if r.Err != nil {
 			verdict, failed = "fail  "+r.Err.Error(), true
 		}
-		fmt.Fprintf(t.out, "%-12s %6s  %s\n", r.Channel, r.Took.Round(time.Millisecond), verdict)
+		fmt.Fprintf(w, "%-12s %6s  %s\n", r.Channel, r.Took.Round(time.Millisecond), verdict)
 	}
 	if failed {
 		return errors.New("not every channel took the message")
 	}
-	fmt.Fprintln(t.out, "\nTaken is not read: look whether it has arrived.")
+	fmt.Fprintln(w, "\nTaken is not read: look whether it has arrived.")
 	return nil
 }

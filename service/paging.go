@@ -24,10 +24,7 @@ func (p PagerConfig) routes(refused func(recipients int)) (routes []pager.Route,
 		}
 		return string(value)
 	}
-	writer := pager.Writer{
-		Language: pager.Language(p.Language), Environment: p.Environment,
-		Links: pager.Links{Dashboard: p.Links.Dashboard, Runbooks: p.Links.Runbooks, Trace: p.Links.Trace},
-	}
+	writer := p.writer()
 	for n, c := range p.DingTalk {
 		field := fmt.Sprintf("pager.dingtalk.%d", n)
 		routes = append(routes, pager.Route{
@@ -57,6 +54,14 @@ func (p PagerConfig) routes(refused func(recipients int)) (routes []pager.Route,
 	return routes, found.join()
 }
 
+// writer writes all messages, on whatever channel.
+func (p PagerConfig) writer() pager.Writer {
+	return pager.Writer{
+		Language: pager.Language(p.Language), Environment: p.Environment,
+		Links: pager.Links{Dashboard: p.Links.Dashboard, Runbooks: p.Links.Runbooks, Trace: p.Links.Trace},
+	}
+}
+
 // numbered tells channels of one kind apart: dingtalk, dingtalk-2.
 func numbered(kind string, n int) string {
 	if n == 0 {
@@ -65,8 +70,8 @@ func numbered(kind string, n int) string {
 	return fmt.Sprintf("%s-%d", kind, n+1)
 }
 
-// page starts telling people, if there is a way to.
-func (s *service) page(ctx context.Context) error {
+// page starts telling people, if there is a way to: the configured ones and more.
+func (s *service) page(ctx context.Context, more []pager.Route) error {
 	cfg, log := s.config.Pager, s.telemetry.Logger()
 	routes, err := cfg.routes(func(recipients int) {
 		log.WarnContext(ctx, "a relay refused some of the recipients of a mail: look at pager.email.to", "recipients", recipients)
@@ -74,7 +79,7 @@ func (s *service) page(ctx context.Context) error {
 	if err != nil {
 		return configError{err}
 	}
-	if len(routes) == 0 {
+	if routes = append(routes, more...); len(routes) == 0 {
 		log.WarnContext(ctx, "nobody is told of failures: no channel is configured; add pager.dingtalk, pager.email or pager.webhook")
 		return nil
 	}

@@ -58,8 +58,9 @@ type service struct {
 }
 
 // start builds the service in the order in which a callback flows through it:
-// door, telemetry, intake, opener, store.
-func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *service, err error) {
+// door, telemetry, intake, opener, store. People are told through the configured
+// channels and more.
+func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...pager.Route) (_ *service, err error) {
 	opener, err := cfg.opener()
 	if err != nil {
 		return nil, configError{err}
@@ -103,7 +104,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options) (_ *serv
 		Recorder: s.telemetry.Recorder(s.store),
 	}
 
-	if err := s.page(background); err != nil {
+	if err := s.page(background, more); err != nil {
 		return nil, err
 	}
 	public := web.NewPublic(web.PublicOptions{

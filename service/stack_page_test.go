@@ -138,39 +138,51 @@ func pageLatency(t *testing.T, s *stack) {
 	if t.Failed() {
 		return
 	}
-	table := latencyTable(pages, mails)
+	table := latencyTable(leg{"the post at the webhook", pages}, leg{"the mail in the mailbox", mails})
 	t.Log("\n" + table)
 	if worst := max(slices.Max(pages), slices.Max(mails)); worst > pageBudget {
 		t.Errorf("a page took %s, the budget is %s", worst, pageBudget)
 	}
 	if *update {
-		writeLatency(t, table)
+		writeLatency(t, "measured", fmt.Sprintf("wxnotify built with %s, %s", runtime.Version(), versions(t)), table)
 	}
 }
 
-// latencyTable shows percentiles by nearest rank, in seconds.
-func latencyTable(pages, mails []time.Duration) string {
+// leg is one line of a table: how long it took to get there.
+type leg struct {
+	to    string
+	takes []time.Duration
+}
+
+// latencyTable shows percentiles by nearest rank.
+func latencyTable(rows ...leg) string {
 	var b strings.Builder
 	b.WriteString("| from the failing callback's answer to | trials | min | p50 | p90 | max |\n|---|---|---|---|---|---|\n")
-	for _, row := range []struct {
-		to    string
-		takes []time.Duration
-	}{{"the post at the webhook", pages}, {"the mail in the mailbox", mails}} {
+	for _, row := range rows {
 		sorted := slices.Sorted(slices.Values(row.takes))
-		at := func(p float64) float64 {
-			return sorted[max(0, int(math.Ceil(p*float64(len(sorted))))-1)].Seconds()
+		at := func(p float64) string {
+			took := sorted[max(0, int(math.Ceil(p*float64(len(sorted))))-1)]
+			if took < 100*time.Millisecond {
+				return fmt.Sprintf("%d ms", took.Milliseconds())
+			}
+			return fmt.Sprintf("%.1f s", took.Seconds())
 		}
-		fmt.Fprintf(&b, "| %s | %d | %.1f s | %.1f s | %.1f s | %.1f s |\n", row.to, len(sorted), at(0), at(0.5), at(0.9), at(1))
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s | %s |\n", row.to, len(sorted), at(0), at(0.5), at(0.9), at(1))
 	}
 	return b.String()
 }
 
 const latencyPage = "docs/paging.md"
 
-// writeLatency puts the table between the page's two marks.
-func writeLatency(t *testing.T, table string) {
+// writing is held by who writes the page: two tests measure at the same time.
+var writing sync.Mutex
+
+// writeLatency puts a table between two marks of the page, and what was measured.
+func writeLatency(t *testing.T, mark, parts, table string) {
 	t.Helper()
-	const begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->"
+	begin, end := "<!-- "+mark+": begin -->\n", "<!-- "+mark+": end -->"
+	writing.Lock()
+	defer writing.Unlock()
 	text, err := os.ReadFile(latencyPage)
 	if err != nil {
 		t.Fatal(err)
@@ -180,8 +192,8 @@ func writeLatency(t *testing.T, table string) {
 	if !found || !closed {
 		t.Fatalf("%s has lost its marks", latencyPage)
 	}
-	said := fmt.Sprintf("Measured %s, everything on one machine of %d cores (%s/%s) beside the other tests of the run: wxnotify built with %s, %s.\n\n%s",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), versions(t), table)
+	said := fmt.Sprintf("Measured %s, everything on one machine of %d cores (%s/%s) beside the other tests of the run: %s.\n\n%s",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, parts, table)
 	if err := os.WriteFile(latencyPage, []byte(head+begin+said+end+tail), 0o600); err != nil {
 		t.Fatal(err)
 	}

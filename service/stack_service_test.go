@@ -31,6 +31,14 @@ type reporter struct {
 // sees the configuration first.
 func (s *stack) serve(t *testing.T, environment string, merchants []string, change func(*Config)) *reporter {
 	t.Helper()
+	r := configured(t, environment, merchants, change)
+	r.start(t, s)
+	return r
+}
+
+// configured is a service that has not been started.
+func configured(t *testing.T, environment string, merchants []string, change func(*Config)) *reporter {
+	t.Helper()
 	r := &reporter{environment: environment, accounts: map[string]*wechat.Merchant{}}
 	for i, name := range merchants {
 		account := newAccount(name)
@@ -48,7 +56,6 @@ func (s *stack) serve(t *testing.T, environment string, merchants []string, chan
 		change(&r.config)
 	}
 	r.file = writeConfig(t, r.config)
-	r.start(t, s)
 	return r
 }
 
@@ -103,13 +110,18 @@ func (r *reporter) start(t *testing.T, s *stack) {
 				_, _ = said.Write(append(lines.Bytes(), '\n'))
 			}
 		}(r.said)
-		r.process = p
-		for name, account := range r.accounts {
-			account.NotifyURL = notifyURL(p.public, name)
-		}
+		r.runsAs(p)
 		return
 	}
 	t.Fatalf("wxnotify did not start:\n%s", r.said.String())
+}
+
+// runsAs sends the merchants' callbacks to a process.
+func (r *reporter) runsAs(p process) {
+	r.process = p
+	for name, account := range r.accounts {
+		account.NotifyURL = notifyURL(p.public, name)
+	}
 }
 
 // world is the service as one of its merchants sees it.

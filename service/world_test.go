@@ -273,14 +273,10 @@ func writeConfig(t *testing.T, cfg Config) string {
 			"apiv3_keys": secrets(m.APIv3Keys), "v2": map[string]any{"keys": secrets(m.V2.Keys)},
 		}
 	}
-	hooks := []map[string]any{}
-	for _, h := range cfg.Pager.Webhook {
-		hooks = append(hooks, map[string]any{"url": map[string]string{"file": h.URL.File}})
-	}
 	text, err := json.MarshalIndent(map[string]any{
 		"listen": cfg.Listen, "merchants": merchants,
 		"private": map[string]any{"listen": cfg.Private.Listen, "token": map[string]string{"file": cfg.Private.Token.File}},
-		"pager":   map[string]any{"mode": cfg.Pager.Mode, "webhook": hooks, "alertmanager": map[string]any{"token": map[string]string{"file": cfg.Pager.Alertmanager.Token.File}}},
+		"pager":   pagerSettings(cfg.Pager),
 		"store":   map[string]any{"path": cfg.Store.Path},
 		"spool":   map[string]any{"path": cfg.Spool.Path, "size": fmt.Sprint(int64(cfg.Spool.Size))},
 	}, "", "  ")
@@ -289,6 +285,39 @@ func writeConfig(t *testing.T, cfg Config) string {
 	}
 	path := filepath.Join(filepath.Dir(cfg.Store.Path), "wxnotify.yaml")
 	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// pagerSettings is the pager's part of it.
+func pagerSettings(p PagerConfig) map[string]any {
+	file := func(s Secret) map[string]string { return map[string]string{"file": s.File} }
+	hooks, robots, letters := []map[string]any{}, []map[string]any{}, []map[string]any{}
+	for _, h := range p.Webhook {
+		hooks = append(hooks, map[string]any{"url": file(h.URL)})
+	}
+	for _, d := range p.DingTalk {
+		robots = append(robots, map[string]any{"url": file(d.URL), "secret": file(d.Secret), "keyword": d.Keyword})
+	}
+	for _, e := range p.Email {
+		relays := []map[string]any{}
+		for _, r := range e.Relays {
+			relays = append(relays, map[string]any{"host": r.Host, "port": r.Port, "tls": r.TLS})
+		}
+		letters = append(letters, map[string]any{"from": e.From, "to": e.To, "relays": relays})
+	}
+	return map[string]any{
+		"mode": p.Mode, "webhook": hooks, "dingtalk": robots, "email": letters,
+		"alertmanager": map[string]any{"token": file(p.Alertmanager.Token)},
+	}
+}
+
+// written is a file with this secret in it.
+func written(t *testing.T, secret string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -1,9 +1,12 @@
 package gen
 
 import (
+	"fmt"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
+	"wxnotify/service/callback"
 	"wxnotify/service/telemetry"
 )
 
@@ -69,9 +72,9 @@ func alive() []cog.Builder[dashboard.Panel] {
 			id: 65, width: 8, height: 9, title: "Does a page get out? · 告警能否送达", unit: "none", limits: above(plain, limit{1, watch}), empty: "not watched · 未监控",
 			tints: named("email", vermilion, "webhook", amber, "rules", purple, "dropped", blue),
 			about: about{
-				what:    "Pages that Alertmanager could not deliver, by way; alerts that Prometheus could not hand to Alertmanager; rules that could not be evaluated.",
+				what:    "Pages that Alertmanager could not deliver, by way; alerts that Prometheus could not hand to Alertmanager; rules that could not be evaluated. The alert WechatPayAlertmanagerFailing speaks of the webhook.",
 				normal:  "0.",
-				do:      "email or webhook: see Alertmanager's log; until it is mended this page is the only warning. rules: see Prometheus, Status, Rules.",
+				do:      "email: see Alertmanager's log; until it is mended, nobody is mailed. webhook: what it carries does not arrive. rules: see Prometheus, Status, Rules.",
 				chinese: "Alertmanager 未送达的告警（按渠道）、Prometheus 未能转交的告警、执行失败的规则；正常为 0，出现时请立即检查对应组件日志。",
 			},
 			queries: []query{
@@ -80,7 +83,47 @@ func alive() []cog.Builder[dashboard.Panel] {
 				{expr: `sum(increase(prometheus_rule_evaluation_failures_total[` + rateInterval + `]))`, legend: "rules not evaluated", step: scraped},
 			},
 		}.bars(),
+		panel{
+			id: 66, width: 12, height: 8, title: "Incidents open · 未结事件", unit: "none", limits: above(plain, limit{1, act}), empty: "no pager · 未启用通知",
+			tints: named("told", blue, "untold", vermilion),
+			about: about{
+				what:    "Open incidents of wxnotify's own pager: told, which means that a channel took the message, and untold, which means that no channel has taken it yet. The alert WechatPayPagerFailing speaks when untold ones are there for a minute; the red line is theirs alone.",
+				normal:  "untold 0. Told ones end 15 minutes after their last failure.",
+				do:      "untold for longer than a moment: nobody knows of these failures. Who failed: the rows above. Why nobody could be told: the panel beside this one, `wxnotify page-test`, and the service's log.",
+				chinese: "内置通知模块的未结事件：told 为已有渠道送达，untold 为尚无任何渠道送达。untold 持续 1 分钟即告警，表示无人知晓故障；请看旁边的渠道发送情况，并执行 wxnotify page-test 排查。红线只针对 untold。",
+			},
+			queries: []query{
+				ask(incidents("told"), "told · 已通知"),
+				ask(incidents("untold"), "untold · 未通知"),
+			},
+		}.graph(),
+		panel{
+			id: 67, width: 12, height: 8, title: "Messages by channel · 通知发送", unit: "none", limits: above(plain, limit{1, watch}), empty: "no pager · 未启用通知",
+			tints: []tint{{pattern: "/^taken/", colour: teal, shades: true}, {pattern: "/^failed/", colour: vermilion, shades: true}},
+			about: about{
+				what:    "Messages that the pager sent on each channel, taken by the other side or not; one message can tell of many incidents. The alert WechatPayPagerFailing speaks for 15 minutes after each that failed.",
+				normal:  "failed 0. On a day without failures, the drill alone (pager.drill).",
+				do:      "one channel fails: the others tell people meanwhile; the service's stderr says why it refuses. All fail: the panel beside this one counts who does not know.",
+				chinese: "各渠道发送的通知条数：taken 为对方已接收，failed 为未接收，一条通知可包含多个事件。有失败即告警；单个渠道失败时其余渠道照常发送，原因见服务的标准错误输出。",
+			},
+			queries: []query{
+				ask(messages(callback.Accepted), "taken {{channel}}"),
+				ask(messages(callback.Failed), "failed {{channel}}"),
+			},
+		}.bars(),
 	}
+}
+
+// incidents counts the pager's open incidents in a state. Replicas that share a
+// store see the same ones. The window is the alert's: see owed.
+func incidents(state string) string {
+	return fmt.Sprintf("max(last_over_time(%s[1m]))", series(telemetry.PagerIncidents, fmt.Sprintf("%s=%q", telemetry.LabelState, state)))
+}
+
+// messages counts what became of the pager's messages, by channel.
+func messages(outcome callback.Outcome) string {
+	of := series(telemetry.PagerPages, fmt.Sprintf("%s=%q", telemetry.LabelOutcome, outcome))
+	return fmt.Sprintf("sum by (%s) (increase(%s[%s]))", telemetry.LabelChannel, of, rateInterval)
 }
 
 // Names of the losses.

@@ -21,6 +21,12 @@ func (t text) html(language Language) (string, error) {
 	return b.String(), err
 }
 
+// Text is a message as it reads where nothing has a form: a terminal, a log.
+func (w Writer) Text(m Message) string {
+	t := w.text(m)
+	return t.Title + "\n\n" + t.plain()
+}
+
 // plain is the message without any form.
 func (t text) plain() string {
 	var b strings.Builder

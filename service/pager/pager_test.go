@@ -163,7 +163,7 @@ func TestNoChannelWorks(t *testing.T) {
 		h.mailbox.set(refusing)
 		h.fail(callback.ReasonMalformed)
 		time.Sleep(12 * time.Second)
-		if len(h.troubles) != 1 || !strings.Contains(h.troubles[0], "robot: refused") || p.Working() == nil {
+		if len(h.troubles) != 1 || !strings.Contains(h.troubles[0], "refused") || p.Working() == nil {
 			t.Errorf("troubled by %q, %v", h.troubles, p.Working())
 		}
 		time.Sleep(24 * time.Hour)

@@ -2,7 +2,6 @@ package pager
 
 import (
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -77,7 +76,7 @@ func (p *Pager) siren(now time.Time) {
 	causes := []error{errors.New("nobody could be told of a failure")}
 	for _, c := range p.couriers {
 		if c.trouble != nil {
-			causes = append(causes, fmt.Errorf("%s: %w", c.Name, c.trouble))
+			causes = append(causes, c.trouble) // it says which kind of channel it is
 		}
 	}
 	p.opts.Troubled(errors.Join(causes...))

@@ -38,6 +38,8 @@ func everything(t *testing.T, w *watched) {
 		}
 		serve(failing(callback.ReasonUnsigned, callback.Noise), envelopeV3())
 	}
+	_ = telemetry.Pages(w.Telemetry, "dingtalk", func(context.Context, string) error { return nil })
+	w.WatchIncidents(func() (told, untold int64) { return 1, 0 })
 	_, _, end := w.Commit(t.Context(), 3, time.Millisecond)
 	end(nil)
 	sampled := make(chan struct{}, 3)

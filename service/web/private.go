@@ -64,9 +64,9 @@ func NewPrivate(o PrivateOptions) http.Handler {
 	})
 	e.GET("/metrics", echo.WrapHandler(o.Metrics))
 	if o.Alerts != nil {
-		e.POST("/alerts", o.Alerts, bearer(o.AlertsToken))
+		e.POST("/alerts", o.Alerts, bearer(o.AlertsToken, "alerts are not taken: set pager.alertmanager.token (file or env)"))
 	}
-	orders := e.Group("/merchants/:merchant/orders", bearer(o.Token), p.known)
+	orders := e.Group("/merchants/:merchant/orders", bearer(o.Token, "orders are closed: set private.token (file or env) to open them"), p.known)
 	orders.PUT("/:out_trade_no", p.register)
 	orders.GET("/:out_trade_no", p.look)
 	return e
@@ -100,12 +100,13 @@ func problemHandler(err error, c echo.Context) {
 
 // bearer lets in who knows the token. Both sides are hashed first, so that the
 // comparison takes the same time for every length.
-func bearer(token string) echo.MiddlewareFunc {
+// bearer lets in who has the token; closed says why nobody has one.
+func bearer(token, closed string) echo.MiddlewareFunc {
 	want := sha256.Sum256([]byte("Bearer " + token))
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			if token == "" {
-				return echo.NewHTTPError(http.StatusForbidden, "orders are closed: set private.token (file or env) to open them")
+				return echo.NewHTTPError(http.StatusForbidden, closed)
 			}
 			got := sha256.Sum256([]byte(c.Request().Header.Get("Authorization")))
 			if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
