@@ -124,11 +124,8 @@ describe() {
 		ready=$(at otel-collector:13133)/
 		;;
 	service)
-		# Over HTTP the SDK gives up at once when nobody listens; over gRPC it tries
-		# again, for as long as the timeout (ms).
 		line=(env WXNOTIFY_LISTEN="$(at service:8080)" WXNOTIFY_PRIVATE__LISTEN="$(at service:9090)"
-			OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_TIMEOUT=30000
-			OTEL_EXPORTER_OTLP_ENDPOINT="http://$(at otel-collector:4317)"
+			OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT="http://$(at otel-collector:4317)"
 			OTEL_RESOURCE_ATTRIBUTES="service.namespace=payments,deployment.environment.name=native"
 			"$bin/wxnotify" serve --config "$state/account/wxnotify.yaml")
 		ready=$(at service:9090)/readyz
