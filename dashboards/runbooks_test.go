@@ -31,7 +31,7 @@ func runbooks(t *testing.T) map[string]string {
 	return all
 }
 
-var fenced = regexp.MustCompile("(?ms)^ *```([a-z]+)\n(.*?)^ *```$")
+var fenced = regexp.MustCompile("(?ms)^ *(?:\\d\\. )?```([a-z]+)\n(.*?)^ *```$")
 
 // advised are the queries in one language that runbooks tell people to run.
 func advised(t *testing.T, language string) (all []asked) {

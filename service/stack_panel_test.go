@@ -99,7 +99,7 @@ func (p panel) ask(t *testing.T, q query) question {
 	case asked.store == "loki" && q.QueryType == "range":
 		asked.want = map[bool]string{true: "streams", false: "matrix"}[p.Type == "table"]
 	default:
-		t.Errorf("%s: nobody knows how %q is asked: %+v", asked.name, asked.store, q)
+		t.Fatalf("%s: nobody knows how %q is asked: %+v", asked.name, asked.store, q)
 	}
 	return asked
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // fenced is a query in a runbook, ready to be copied.
-var fenced = regexp.MustCompile("(?ms)^ *```(promql|logql)\n *(.*?)\n *```$")
+var fenced = regexp.MustCompile("(?ms)^ *(?:\\d\\. )?```(promql|logql)\n *(.*?)\n *```$")
 
 // unanswered are the runbooks' queries that rightly find nothing after the run,
 // and why.

@@ -19,6 +19,18 @@ doors=(
 	simulator:8081 loki:9095 jaeger:13133 jaeger:16685
 )
 
+# A stack's folder goes away with it, so it must not be anybody else's. Who
+# chooses the addresses writes that file beforehand.
+marker=$state/.wxnotify-stack
+claim() {
+	if [[ ! -e $marker && -n $(find "$state" -mindepth 1 -maxdepth 1 ! -name addresses -print -quit 2>/dev/null) ]]; then
+		echo "$state is not empty and not a stack: name another folder by STACK_STATE" >&2
+		exit 1
+	fi
+	mkdir -p "$state"
+	touch "$marker"
+}
+
 # at DOOR is where a door is; port DOOR is the number alone.
 at() { sed -n "s/^$1 //p" "$state/addresses"; }
 port() { at "$1" | sed 's/.*://'; }

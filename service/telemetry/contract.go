@@ -46,6 +46,11 @@ func Instruments() []Instrument {
 			"Callbacks handled; class and error.type only when the outcome is failed.",
 		},
 		{
+			NotificationFailed, kindCounter, "{notification}",
+			[]string{LabelMerchant, LabelReason},
+			"Proven failures that are no repetition: first arrivals, and arrivals of which nobody can know.",
+		},
+		{
 			CallbackDuration, kindHistogram, "s",
 			[]string{LabelAPI, LabelOutcome},
 			"From the request's headers to the decision on the answer; with exemplars.",
