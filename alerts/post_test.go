@@ -8,13 +8,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -64,7 +67,7 @@ func binary(t *testing.T, name string) string {
 // openPost starts the shipped configuration. Only addresses are replaced.
 func openPost(t *testing.T) *post {
 	t.Helper()
-	smtp, web, api := freeAddress(t), freeAddress(t), freeAddress(t)
+	smtp, web, api := free(t), free(t), free(t)
 	p := &post{alertmanager: "http://" + api, mailpit: "http://" + web, webhook: make(chan webhookMessage, 1024)}
 	inbox := httptest.NewServer(http.HandlerFunc(p.take))
 	t.Cleanup(inbox.Close)
@@ -216,15 +219,24 @@ func launch(t *testing.T, dir, name string, args ...string) {
 	})
 }
 
-// freeAddress asks the kernel for a free port.
-func freeAddress(t *testing.T) string {
+// issued are the addresses that free has given out.
+var issued sync.Map
+
+// free is an address that nobody listens on. The port is below those that the
+// kernel gives to outgoing connections: one of these would take it before the
+// program that it is meant for.
+func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(20_000)))
+		if _, again := issued.LoadOrStore(address, true); again {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 func answers(t *testing.T, url string) bool {

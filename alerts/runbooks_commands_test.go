@@ -1,21 +1,15 @@
 package alerts_test
 
 import (
-	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	promql "github.com/prometheus/prometheus/promql/parser"
-
-	"wxnotify/service/telemetry"
 )
 
 // command is a node of wxnotify's command line, read from its source.
@@ -39,6 +33,9 @@ func TestCommandsExist(t *testing.T) {
 			lines = append(lines, m[1])
 		}
 		for _, m := range fenced.FindAllStringSubmatch(text, -1) {
+			if !slices.Contains([]string{"sh", "promql", "logql"}, m[1]) {
+				t.Errorf("%s: who reads %s?", file, m[1])
+			}
 			for line := range strings.Lines(m[2]) {
 				if line = strings.TrimSpace(line); m[1] == "sh" && strings.HasPrefix(line, "wxnotify ") {
 					lines = append(lines, line)
@@ -137,144 +134,4 @@ func describe(structs map[string]*ast.StructType, name string) *command {
 // kebab is what kong makes of a field's name: PageTest is page-test.
 func kebab(name string) string {
 	return strings.ToLower(regexp.MustCompile(`(.)([A-Z])`).ReplaceAllString(name, "$1-$2"))
-}
-
-// neighbours are prefixes of metrics that are not ours.
-var neighbours = regexp.MustCompile(`^(up$|otelcol_|prometheus_|alertmanager_)`)
-
-func TestQueriesNameWhatThereIs(t *testing.T) {
-	t.Parallel()
-	metrics := prometheusNames()
-	fields := []string{"service_name", "trace_id", "span_id"}
-	for _, f := range telemetry.Fields() {
-		fields = append(fields, strings.ReplaceAll(f.Name, ".", "_"))
-	}
-	for file, text := range pages(t) {
-		for _, m := range fenced.FindAllStringSubmatch(text, -1) {
-			switch language, query := m[1], m[2]; language {
-			case "promql":
-				for _, wrong := range unknownInPromQL(t, query, metrics) {
-					t.Errorf("%s: %s is no metric or label of ours:\n%s", file, wrong, query)
-				}
-			case "logql":
-				for _, name := range regexp.MustCompile(`(?:[{|] ?|\{\{\.)([a-z_]+)(?:=|\}\})`).FindAllStringSubmatch(query, -1) {
-					if !slices.Contains(fields, name[1]) {
-						t.Errorf("%s: %s is no field of a record:\n%s", file, name[1], query)
-					}
-				}
-			case "sh":
-			default:
-				t.Errorf("%s: who reads %s?", file, language)
-			}
-		}
-		for _, m := range regexp.MustCompile("`(…?[a-z]+_[a-z_]+)`").FindAllStringSubmatch(text, -1) {
-			if strings.HasPrefix(m[1], "wechatpay_") && !slices.Contains(fields, m[1]) && metrics[m[1]] == nil {
-				t.Errorf("%s: %s is no field and no metric", file, m[1])
-			}
-		}
-	}
-}
-
-// prometheusNames are our metrics as Prometheus sees them, with their labels.
-func prometheusNames() map[string][]string {
-	all := map[string][]string{}
-	for _, i := range telemetry.Instruments() {
-		name := strings.ReplaceAll(i.Name, ".", "_")
-		if suffix := map[string]string{"s": "_seconds", "By": "_bytes"}[i.Unit]; !strings.HasSuffix(name, suffix) {
-			name += suffix
-		}
-		labels := []string{"deployment_environment_name", "instance", "job"}
-		for _, l := range i.Labels {
-			labels = append(labels, strings.ReplaceAll(l, ".", "_"))
-		}
-		switch i.Kind {
-		case "counter":
-			all[name+"_total"] = labels
-		case "histogram":
-			all[name+"_bucket"], all[name+"_count"], all[name+"_sum"] = append(labels, "le"), labels, labels
-		default:
-			all[name] = labels
-		}
-	}
-	return all
-}
-
-func unknownInPromQL(t *testing.T, query string, metrics map[string][]string) (unknown []string) {
-	t.Helper()
-	tree, err := promql.NewParser(promql.Options{}).ParseExpr(query)
-	if err != nil {
-		t.Errorf("%v:\n%s", err, query)
-		return nil
-	}
-	var labels []string
-	ours := false
-	promql.Inspect(tree, func(n promql.Node, _ []promql.Node) error {
-		switch n := n.(type) {
-		case *promql.VectorSelector:
-			if neighbours.MatchString(n.Name) {
-				return nil
-			}
-			ours = true
-			if metrics[n.Name] == nil {
-				unknown = append(unknown, n.Name)
-				return nil
-			}
-			labels = append(labels, metrics[n.Name]...)
-			for _, m := range n.LabelMatchers {
-				if m.Name != "__name__" && !slices.Contains(metrics[n.Name], m.Name) {
-					unknown = append(unknown, n.Name+"{"+m.Name+"}")
-				}
-			}
-		}
-		return nil
-	})
-	promql.Inspect(tree, func(n promql.Node, _ []promql.Node) error {
-		if a, ok := n.(*promql.AggregateExpr); ok && ours {
-			for _, by := range a.Grouping {
-				if !slices.Contains(labels, by) {
-					unknown = append(unknown, "by ("+by+")")
-				}
-			}
-		}
-		return nil
-	})
-	return unknown
-}
-
-// TestPanelsExist holds the links to panels against the dashboard.
-func TestPanelsExist(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../dashboards/callbacks.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var dashboard any
-	if err := json.Unmarshal(text, &dashboard); err != nil {
-		t.Fatal(err)
-	}
-	ids := panelIDs(dashboard)
-	for file, page := range pages(t) {
-		for _, m := range regexp.MustCompile(`/d/([a-z-]+)\?viewPanel=(\d+)`).FindAllStringSubmatch(page, -1) {
-			if m[1] != "wxnotify-callbacks" || !ids[m[2]] {
-				t.Errorf("%s links to panel %s of dashboard %s, which is not there", file, m[2], m[1])
-			}
-		}
-	}
-}
-
-// panelIDs are the ids of all panels, also of those in collapsed rows.
-func panelIDs(node any) map[string]bool {
-	ids := map[string]bool{}
-	dashboard, _ := node.(map[string]any)
-	list, _ := dashboard["panels"].([]any)
-	for _, p := range list {
-		panel, _ := p.(map[string]any)
-		if id, err := json.Marshal(panel["id"]); err == nil {
-			ids[string(id)] = true
-		}
-		for id := range panelIDs(panel) {
-			ids[id] = true
-		}
-	}
-	return ids
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,8 +50,8 @@ var unalerted = map[int]struct {
 	62: {[]float64{60}, "the window in which metrics must have come"},
 }
 
-// TestAlertsLeadToTheirPanels: each alert links to this dashboard and to a panel
-// of it, and the panel changes its colour where the alert speaks.
+// TestAlertsLeadToTheirPanels: each alert links to a panel that is there, and the
+// panel changes its colour where the alert speaks.
 func TestAlertsLeadToTheirPanels(t *testing.T) {
 	t.Parallel()
 	b := shipped(t)
@@ -68,13 +66,12 @@ func TestAlertsLeadToTheirPanels(t *testing.T) {
 			continue
 		}
 		alerts++
-		checkAddress(t, b, r, "dashboard_url")
 		if unlinked[r.Alert] != "" {
 			continue
 		}
-		id, err := strconv.Atoi(checkAddress(t, b, r, "panel_url").Get("viewPanel"))
+		id := r.panel()
 		p, exists := panels[id]
-		if err != nil || !exists {
+		if !exists {
 			t.Errorf("%s links to panel %d, which does not exist", r.Alert, id)
 			continue
 		}
@@ -104,19 +101,12 @@ func TestAlertsLeadToTheirPanels(t *testing.T) {
 	}
 }
 
-// checkAddress takes the template out of an annotation and looks at the address.
-func checkAddress(t *testing.T, b board, r rule, annotation string) url.Values {
-	t.Helper()
-	base, rest, ok := strings.Cut(r.Annotations[annotation], "/d/"+b.UID+"?")
-	if !ok || !strings.Contains(base, "grafana_url") {
-		t.Errorf("%s: %s does not lead to the dashboard: %q", r.Alert, annotation, r.Annotations[annotation])
-		return nil
-	}
-	query, err := url.ParseQuery(regexp.MustCompile(`\{\{.*?\}\}`).ReplaceAllString(rest, "x"))
-	if err != nil || query.Get("var-environment") == "" || query.Get("var-merchant") == "" {
-		t.Errorf("%s: %s chooses neither environment nor merchant: %v, %v", r.Alert, annotation, query, err)
-	}
-	return query
+// panel is the id of the panel that an alert links to, 0 when to none. The rest of
+// the address is held in the tests of the rules.
+func (r rule) panel() int {
+	_, id, _ := strings.Cut(r.Annotations["panel_url"], "&viewPanel=")
+	n, _ := strconv.Atoi(id)
+	return n
 }
 
 // same tolerates what 14.4 * 0.001 is in binary.
@@ -156,15 +146,15 @@ func steps(t *testing.T, p panel) []float64 {
 // few that stand for them on the first screen or hold WeChat Pay's limit.
 func TestRedMeansAct(t *testing.T) {
 	t.Parallel()
-	may := map[string]bool{"1": true, "2": true, "3": true, "5": true, "7": true, "13": true, "18": true, "72": true}
+	may := map[int]bool{1: true, 2: true, 3: true, 5: true, 7: true, 13: true, 18: true, 72: true}
 	for _, r := range rules(t) {
-		if _, id, ok := strings.Cut(r.Annotations["panel_url"], "&viewPanel="); ok && r.Labels["severity"] != "warning" {
-			may[id] = true
+		if r.Labels["severity"] != "warning" {
+			may[r.panel()] = true
 		}
 	}
 	for _, p := range shipped(t).all() {
 		for _, s := range p.FieldConfig.Defaults.Thresholds.Steps {
-			if s.Color == "red" && !may[strconv.Itoa(p.ID)] {
+			if s.Color == "red" && !may[p.ID] {
 				t.Errorf("panel %d is red, and nobody has to act", p.ID)
 			}
 		}

@@ -85,7 +85,7 @@ type thresholds struct {
 	} `json:"steps"`
 }
 
-// Link leads to another page.
+// link leads to another page.
 type link struct {
 	Title string `json:"title"`
 	URL   string `json:"url"`
@@ -112,7 +112,7 @@ type variable struct {
 	} `json:"current"`
 }
 
-// Annotation marks moments on all graphs.
+// annotation marks moments on all graphs.
 type annotation struct {
 	Name       string    `json:"name"`
 	Datasource reference `json:"datasource"`

@@ -1,15 +1,11 @@
 package dashboards_test
 
 import (
-	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/otlptranslator"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"wxnotify/service/callback"
@@ -20,9 +16,9 @@ import (
 // labels they may be asked by. The tests against the real stack see them.
 var foreign = map[string][]string{
 	"up":               {"job", "instance"},
-	"target_info":      {"job", "instance", "service_version"},
-	"ALERTS":           {"alertname", "alertstate", "severity", "merchant", "error_type", "class"},
-	"ALERTS_FOR_STATE": {"alertname", "severity", "merchant", "error_type", "class"},
+	"target_info":      {"job", "service_version"},
+	"ALERTS":           {"alertname", "alertstate", "severity", "merchant", "error_type"},
+	"ALERTS_FOR_STATE": {"alertname", "merchant", "error_type"},
 
 	"go_memory_used_bytes":            {"job", "instance", "go_memory_type"},
 	"go_memory_gc_goal_bytes":         {"job", "instance"},
@@ -31,30 +27,30 @@ var foreign = map[string][]string{
 	"go_processor_limit":              {"job", "instance"},
 
 	"http_server_request_duration_seconds_bucket": {"job", "instance", "http_route", "le"},
-	"http_server_request_duration_seconds_count":  {"job", "instance", "http_route", "http_response_status_code"},
+	"http_server_request_duration_seconds_count":  {"job", "instance", "http_response_status_code"},
 	"http_server_request_body_size_bytes_bucket":  {"job", "instance", "le"},
 	"http_server_response_body_size_bytes_bucket": {"job", "instance", "le"},
-	"db_client_operation_duration_seconds_bucket": {"job", "instance", "db_operation_name", "error_type", "le"},
+	"db_client_operation_duration_seconds_bucket": {"job", "instance", "db_operation_name", "le"},
 	"db_client_operation_duration_seconds_count":  {"job", "instance", "db_operation_name", "error_type"},
 
 	"alertmanager_notifications_failed_total":   {"instance", "integration", "reason"},
 	"prometheus_notifications_dropped_total":    {},
+	"prometheus_notifications_errors_total":     {},
 	"prometheus_rule_evaluation_failures_total": {},
 
 	// The collector's own: its counters have no _total.
 	"otelcol_exporter_queue_size":                   {"instance", "exporter"},
 	"otelcol_exporter_queue_capacity":               {"instance", "exporter"},
-	"otelcol_exporter_sent_metric_points":           {"instance", "exporter"},
+	"otelcol_exporter_sent_metric_points":           {"exporter"},
 	"otelcol_exporter_send_failed_spans":            {"instance", "exporter"},
 	"otelcol_exporter_send_failed_log_records":      {"instance", "exporter"},
 	"otelcol_exporter_send_failed_metric_points":    {"instance", "exporter"},
 	"otelcol_exporter_enqueue_failed_spans":         {"instance", "exporter"},
 	"otelcol_exporter_enqueue_failed_log_records":   {"instance", "exporter"},
 	"otelcol_exporter_enqueue_failed_metric_points": {"instance", "exporter"},
-	"otelcol_receiver_accepted_metric_points":       {"instance"},
-	"otelcol_receiver_refused_spans":                {"instance"},
-	"otelcol_receiver_refused_log_records":          {"instance"},
-	"otelcol_receiver_refused_metric_points":        {"instance"},
+	"otelcol_receiver_refused_spans":                {},
+	"otelcol_receiver_refused_log_records":          {},
+	"otelcol_receiver_refused_metric_points":        {},
 }
 
 const environment = "deployment_environment_name"
@@ -63,25 +59,16 @@ const environment = "deployment_environment_name"
 func vocabulary(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
-	namer := otlptranslator.MetricNamer{WithMetricSuffixes: true}
-	kinds := map[string]otlptranslator.MetricType{
-		"counter": otlptranslator.MetricTypeMonotonicCounter, "gauge": otlptranslator.MetricTypeGauge, "histogram": otlptranslator.MetricTypeHistogram,
-	}
 	for _, in := range telemetry.Instruments() {
-		name, err := namer.Build(otlptranslator.Metric{Name: in.Name, Unit: in.Unit, Type: kinds[in.Kind]})
-		if err != nil {
-			t.Fatal(err)
-		}
 		known := []string{environment, "instance"}
 		for _, label := range in.Labels {
 			known = append(known, underscored(label))
 		}
-		if in.Kind != "histogram" {
-			all[name] = known
-			continue
+		for _, name := range in.PrometheusNames() {
+			if all[name] = known; strings.HasSuffix(name, "_bucket") {
+				all[name] = append(slices.Clone(known), "le")
+			}
 		}
-		all[name+"_bucket"] = append(slices.Clone(known), "le")
-		all[name+"_sum"], all[name+"_count"] = known, known
 	}
 	for _, r := range rules(t) {
 		if r.Record != "" {
@@ -99,7 +86,8 @@ func underscored(name string) string { return strings.ReplaceAll(name, ".", "_")
 // asked is one PromQL expression and who asks it.
 type asked struct{ by, expr string }
 
-func everyExpression(t *testing.T) []asked {
+// watching are the expressions of panels and rules, which somebody looks at.
+func watching(t *testing.T) []asked {
 	t.Helper()
 	var all []asked
 	for _, q := range shipped(t).questions() {
@@ -111,6 +99,12 @@ func everyExpression(t *testing.T) []asked {
 		all = append(all, asked{"the rule " + r.Alert + r.Record, r.Expr})
 	}
 	return all
+}
+
+// everyExpression adds the runbooks'.
+func everyExpression(t *testing.T) []asked {
+	t.Helper()
+	return append(watching(t), advised(t, "promql")...)
 }
 
 // TestMetricsAndLabels: nobody asks for a series that nobody writes, by a label it
@@ -211,7 +205,7 @@ func TestChoices(t *testing.T) {
 			if slices.Contains(known[name], "merchant") {
 				want = append(want, "merchant")
 			}
-			if slices.Contains(known[name], "instance") && !sameForAll[name] && name != "target_info" {
+			if slices.Contains(known[name], "instance") && !sameForAll[name] {
 				want = append(want, "instance")
 			}
 			for _, label := range want {
@@ -228,7 +222,7 @@ func TestChoices(t *testing.T) {
 func TestEveryInstrumentIsUsed(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
-	for _, a := range everyExpression(t) {
+	for _, a := range watching(t) {
 		for _, s := range selectors(parsed(t, a.expr)) {
 			for _, name := range s.names {
 				used[name] = true
@@ -242,77 +236,37 @@ func TestEveryInstrumentIsUsed(t *testing.T) {
 	}
 }
 
-// TestLogFields: every field that LogQL names is one of the record's contract.
-func TestLogFields(t *testing.T) {
+// TestForeignIsAsked: what is said of other programs' metrics is what is asked of
+// them, and no list that only grows.
+func TestForeignIsAsked(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"service_name": true, environment: true, "service_instance_id": true, "trace_id": true, "Time": true}
-	for _, f := range telemetry.Fields() {
-		known[underscored(f.Name)] = true
-	}
-	filter := regexp.MustCompile(`(?:\|\s*|\{)([a-z_]+)\s*(?:=~|!=|>=|<=|=|>|<)\s*"?([^"\s\]]*)`)
-	named := regexp.MustCompile(`(?:unwrap|by|\{\{)\s*\(?([a-z_]+)`)
-	fields := map[string]bool{}
-	for _, p := range shipped(t).all() {
-		if p.Datasource.Type != "loki" {
-			continue
-		}
-		for _, target := range p.Targets {
-			for _, found := range filter.FindAllStringSubmatch(target.Expr, -1) {
-				fields[found[1]] = true
-				closed(t, "the panel "+p.Title, found[1], found[2])
-			}
-			for _, found := range named.FindAllStringSubmatch(target.Expr+target.Legend, -1) {
-				fields[found[1]] = true
-			}
-			if !strings.Contains(target.Expr, `|= "`+telemetry.EventHandled+`"`) {
-				t.Errorf("%s looks at other records than callbacks'", p.Title)
-			}
-		}
-		for _, tr := range p.Transformations {
-			if include, ok := tr.Options["include"].(map[string]any); ok {
-				for _, name := range include["names"].([]any) {
-					fields[name.(string)] = true
+	used := map[string]map[string]bool{}
+	for _, a := range everyExpression(t) {
+		e := parsed(t, a.expr)
+		var grouping []string
+		each(e, func(g *parser.AggregateExpr) { grouping = append(grouping, g.Grouping...) })
+		for _, s := range selectors(e) {
+			for _, name := range s.names {
+				if used[name] == nil {
+					used[name] = map[string]bool{}
+				}
+				for _, label := range grouping {
+					used[name][label] = true
+				}
+				for _, m := range s.matchers {
+					used[name][m.Name] = true
 				}
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		if !known[name] {
-			t.Errorf("%s is no field of a record", name)
+	for name, labels := range foreign {
+		if used[name] == nil {
+			t.Errorf("nobody asks for %s", name)
+			continue
 		}
-	}
-	if len(fields) < 12 {
-		t.Errorf("%d fields; this test looks at nothing", len(fields))
-	}
-}
-
-// TestRunbooksNameWhatExists: a name in a runbook is a metric, a field or an
-// attribute; nobody follows a runbook to a series that is not there.
-func TestRunbooksNameWhatExists(t *testing.T) {
-	t.Parallel()
-	known := map[string]bool{telemetry.EventHandled: true, telemetry.EventReceived: true, telemetry.AttrLink: true, telemetry.AttrBatchSize: true, telemetry.AttrBatchWaited: true, telemetry.AttrSpansOmitted: true}
-	for name := range vocabulary(t) {
-		known[name] = true
-	}
-	for _, in := range telemetry.Instruments() {
-		known[in.Name] = true
-	}
-	for _, f := range telemetry.Fields() {
-		known[f.Name], known[underscored(f.Name)] = true, true
-	}
-	pages, err := filepath.Glob("../alerts/runbooks/*.md")
-	if err != nil || len(pages) < 2 {
-		t.Fatalf("%d runbooks: %v", len(pages), err)
-	}
-	name := regexp.MustCompile(`\b(?:wechatpay[_.][a-z_.]*[a-z]|otelcol_[a-z_]*[a-z]|db_client_[a-z_]*[a-z]|http_server_[a-z_]*[a-z])\b`)
-	for _, page := range pages {
-		raw, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, found := range name.FindAllString(string(raw), -1) {
-			if !known[found] && !known[strings.TrimSuffix(found, ".html")] {
-				t.Errorf("%s names %s, which does not exist", filepath.Base(page), found)
+		for _, label := range labels {
+			if !used[name][label] {
+				t.Errorf("nobody asks %s for %s", name, label)
 			}
 		}
 	}

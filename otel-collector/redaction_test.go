@@ -260,3 +260,42 @@ func TestWhatIsOursStays(t *testing.T) {
 		stays(text)
 	}
 }
+
+// merchantNames are legal ones, some of them of the form of a secret.
+var merchantNames = []string{
+	"shop", "a", "13800138000", "aaaaaaaaaaaaaaaa1111111111111111", "official-shop-beijing-flower", "6222021234567890123",
+	"11010519491231002x", strings.Repeat("-", 32), callback.OtherMerchant,
+}
+
+// TestMerchantNamesPass: a failure whose merchant is masked reaches nobody, so a
+// name is not looked at for secrets, only for the form of a name.
+func TestMerchantNamesPass(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("config.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := locks(t)
+	for signal, attribute := range map[string]string{
+		"metrics": `datapoint.attributes["merchant"]`,
+		"logs":    `log.attributes["wechatpay.merchant"]`,
+		"traces":  `span.attributes["wechatpay.merchant"]`,
+	} {
+		key := strings.Split(attribute, `"`)[1]
+		if !slices.Contains(all[signal].Ignored, key) {
+			t.Errorf("redaction/%s takes a %s for a secret", signal, key)
+		}
+		guard := regexp.MustCompile(regexp.QuoteMeta(`set(`+attribute+`, "_OTHER") where `+attribute+` != nil and not IsMatch(`+attribute+`, "`) + `([^"]+)"\)`)
+		found := guard.FindSubmatch(raw)
+		if found == nil {
+			t.Errorf("transform/%s lets any %s pass", signal, key)
+			continue
+		}
+		form := regexp.MustCompile(string(found[1]))
+		for _, name := range append([]string{"", "a@b", "A", "a b", "\nshop", strings.Repeat("a", 33), "_other", "shop\n"}, merchantNames...) {
+			if want := name == callback.OtherMerchant || callback.IsMerchantName(name); form.MatchString(name) != want {
+				t.Errorf("transform/%s: %q is a name: %v, want %v", signal, name, !want, want)
+			}
+		}
+	}
+}

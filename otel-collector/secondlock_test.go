@@ -12,6 +12,7 @@ import (
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
+	"wxnotify/service/callback"
 	"wxnotify/service/telemetry"
 )
 
@@ -135,6 +136,7 @@ func TestStackSecondLock(t *testing.T) {
 	res := maps.Clone(resource)
 	maps.Copy(res, unlisted)
 	res["host.name"] = "host of " + secrets["openid"]
+	res[telemetry.LabelMerchant], res[telemetry.FieldMerchant] = "canary", "canary" // exempt on the items alone
 
 	f := leaking(telemetry.FieldDetail)
 	f[telemetry.FieldPeer] = "203.0.113.77"                            // an address, not a network
@@ -144,19 +146,21 @@ func TestStackSecondLock(t *testing.T) {
 	words.EventName = "of." + secrets["mobile"]
 	words.Body = value(t, "refused "+secrets["APIv3 key"]+", "+secrets["private key"])
 	structured := record(t, telemetry.EventHandled, nil)
-	structured.Body = value(t, facts{"openid": "canary", "wechatpay.body": "tel " + secrets["mobile"], "deep": facts{"payer": "canary"}})
+	structured.Body = value(t, facts{"openid": "canary", "wechatpay.body": "tel " + secrets["mobile"], "deep": facts{"payer": "canary"}, telemetry.FieldMerchant: "canary"})
 	c.send(t, "logs", records(t, res, words, structured))
 
 	f = leaking("user_agent.original")
+	f[telemetry.FieldMerchant] = secrets["APIv2 sign"]
 	f[telemetry.FieldPeer], f["network.peer.address"], f["network.peer.port"] = "203.0.113.77", "203.0.113.77", 51777
 	f["url.path"] = "/wechatpay/" + secrets["APIv3 key"] + "/" + secrets["openid"] + "/x"
 	one := span(t, "POST /of/"+secrets["openid"], time.Millisecond, f)
 	one.TraceState = "payer=" + secrets["openid"]
 	one.Status = &tracepb.Status{Code: tracepb.Status_STATUS_CODE_ERROR, Message: "payer " + secrets["mobile"]}
-	one.Events = []*tracepb.Span_Event{{Name: "called " + secrets["mobile"], Attributes: unlisted.attributes(t)}}
+	one.Events = []*tracepb.Span_Event{{Name: "called " + secrets["mobile"], Attributes: leaking(telemetry.FieldMerchant).attributes(t)}}
 	c.send(t, "traces", traces(t, res, one))
 
-	f = leaking(telemetry.LabelMerchant)
+	f = leaking(telemetry.LabelAPI)
+	f[telemetry.LabelMerchant] = "before " + secrets["openid"]
 	c.send(t, "metrics", metrics(t, res, counter(t, telemetry.CallbackProcessed, f, facts{"openid": "canary", telemetry.LabelMerchant: "canary"})))
 
 	for signal, items := range map[string]int{"logs": 3, "traces": 2, "metrics": 2} {
@@ -182,5 +186,44 @@ func TestStackSecondLock(t *testing.T) {
 	}
 	if strings.Contains(s.all("metrics"), "redaction.") {
 		t.Error("a count became a label")
+	}
+}
+
+// TestStackMerchantNames: a legal name passes whatever it looks like, another
+// one becomes _OTHER, and where there is none, none is made up.
+func TestStackMerchantNames(t *testing.T) {
+	t.Parallel()
+	s := newSink(t)
+	c := startCollector(t, s.stores(), t.TempDir())
+	want := map[string]int{callback.OtherMerchant: 2, "": 1} // its own, and of "a@b"
+	for _, name := range append([]string{"", "a@b"}, merchantNames...) {
+		label, field := facts{telemetry.LabelMerchant: name}, facts{telemetry.FieldMerchant: name}
+		if name == "" {
+			label, field = facts{}, facts{}
+		}
+		if name != "" && name != "a@b" && name != callback.OtherMerchant {
+			want[name] = 1
+		}
+		c.send(t, "metrics", metrics(t, resource, counter(t, telemetry.CallbackProcessed, label, nil)))
+		c.send(t, "logs", records(t, resource, record(t, telemetry.EventHandled, field)))
+		c.send(t, "traces", traces(t, resource, span(t, telemetry.SpanOpen, time.Millisecond, field)))
+	}
+	for signal, key := range map[string]string{"metrics": telemetry.LabelMerchant, "logs": telemetry.FieldMerchant, "traces": telemetry.FieldMerchant} {
+		got := map[string]int{}
+		s.until(t, signal, func() bool {
+			clear(got)
+			items := 0
+			for _, list := range s.attributes(signal) {
+				if f := read(list); f["service.name"] == nil {
+					name, _ := f[key].(string)
+					got[name]++
+					items++
+				}
+			}
+			return items == len(merchantNames)+2
+		})
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: arrived %v, want %v", signal, got, want)
+		}
 	}
 }

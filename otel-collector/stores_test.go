@@ -9,7 +9,10 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,6 +84,46 @@ func TestStackLoki(t *testing.T) {
 	slices.Sort(names.Data)
 	if want := []string{"deployment_environment_name", "service_name"}; !slices.Equal(names.Data, want) {
 		t.Errorf("labels %v, want %v (service_namespace too, where one is set)", names.Data, want)
+	}
+}
+
+// TestStackOneClockWrong: Prometheus refuses a request whole for one sample of
+// the far future. Whoever sent beside it loses nothing.
+func TestStackOneClockWrong(t *testing.T) {
+	t.Parallel()
+	listen := free(t)
+	config := filepath.Join(t.TempDir(), "prometheus.yml")
+	if err := os.WriteFile(config, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, "http://"+listen+"/-/ready", tool(t, "prometheus"), []string{
+		"--config.file=" + config, "--storage.tsdb.path=" + t.TempDir(), "--web.listen-address=" + listen, "--web.enable-otlp-receiver",
+	}, nil)
+	to := newSink(t).stores()
+	to.prometheus = "http://" + listen + "/api/v1/otlp"
+	c := startCollector(t, to, t.TempDir())
+
+	const pairs = 10
+	for i := range pairs {
+		wrong := counter(t, telemetry.CallbackProcessed, facts{telemetry.LabelMerchant: fmt.Sprintf("wrong-%d", i)}, nil)
+		wrong.GetSum().GetDataPoints()[0].TimeUnixNano = uint64(time.Now().Add(20 * time.Minute).UnixNano())
+		c.send(t, "metrics", metrics(t, resource, wrong))
+		right := counter(t, telemetry.CallbackProcessed, facts{telemetry.LabelMerchant: fmt.Sprintf("right-%d", i)}, nil)
+		c.send(t, "metrics", metrics(t, resource, right))
+	}
+	series := func(which string) (n int) {
+		var found struct{ Data []map[string]string }
+		decode(t, "http://"+listen+"/api/v1/series?"+url.Values{"match[]": {`{merchant=~"` + which + `-.*"}`}}.Encode(), &found)
+		return len(found.Data)
+	}
+	failed := regexp.MustCompile(`otelcol_exporter_send_failed_metric_points{exporter="otlp_http/prometheus"[^}]*} (\d+)`)
+	eventually(t, "the refusals", func() bool {
+		found := failed.FindStringSubmatch(body(t, c.telemetry))
+		return found != nil && found[1] == strconv.Itoa(pairs)
+	})
+	eventually(t, "the samples of the right clock", func() bool { return series("right") == pairs })
+	if n := series("wrong"); n > 0 {
+		t.Errorf("%d samples of the future were taken: this test tests nothing", n)
 	}
 }
 

@@ -183,6 +183,31 @@ func TestComposeSecrets(t *testing.T) {
 	}
 }
 
+// TestComposeVersions: the images are of the versions that are built from
+// source, and run, in the tests.
+func TestComposeVersions(t *testing.T) {
+	t.Parallel()
+	project := everything(t)
+	for name, of := range map[string]struct{ module, required, image string }{
+		// The release 3.15.0 is the module v0.315.0, and Jaeger 2.13.0 is v1.76.0.
+		"prometheus":     {"prometheus", "github.com/prometheus/prometheus v0.315.0", "prom/prometheus:v3.15.0"},
+		"alertmanager":   {"alertmanager", "github.com/prometheus/alertmanager v0.31.1", "prom/alertmanager:v0.31.1"},
+		"loki":           {"loki", "github.com/grafana/loki/v3 v3.7.8", "grafana/loki:3.7.8"},
+		"jaeger":         {"jaeger", "github.com/jaegertracing/jaeger v1.76.0", "wxnotify-jaeger:2.13.0"},
+		"mailpit":        {"mailpit", "github.com/axllent/mailpit v1.27.11", "axllent/mailpit:v1.27.11"},
+		"otel-collector": {"../../otel-collector/build", "go.opentelemetry.io/collector/otelcol v0.161.0", "wxnotify-otel-collector:0.161.0"},
+	} {
+		file := filepath.Join("..", ".ci", "stack", of.module, "go.mod")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if image := project.Services[name].Image; !strings.Contains(string(text), of.required+"\n") && !strings.Contains(string(text), of.required+" ") || image != of.image {
+			t.Errorf("%s: the image is %s and %s is not what the test expects; move both to the same release (want %s and %s)", name, image, file, of.image, of.required)
+		}
+	}
+}
+
 // listening is where each container takes connections from the others.
 var listening = map[string][]int{
 	"service": {8080, 9090}, "otel-collector": {4317, 4318, 8888, 13133}, "prometheus": {9090}, "alertmanager": {9093},

@@ -28,12 +28,21 @@ type source struct {
 // `go list`, whose answer the test cache would keep.
 func sources(t *testing.T) []source {
 	t.Helper()
+	all := sourcesIn(t, ".")
+	if len(all) < 40 {
+		t.Fatalf("found %d files; this test looks at nothing", len(all))
+	}
+	return all
+}
+
+func sourcesIn(t *testing.T, folder string) []source {
+	t.Helper()
 	var all []source
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && d.Name() == "testdata":
+		case d.IsDir() && (d.Name() == "testdata" || path == collectorBuild):
 			return filepath.SkipDir
 		case d.IsDir() || !strings.HasSuffix(path, ".go"):
 			return nil
@@ -60,10 +69,33 @@ func sources(t *testing.T) []source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) < 40 {
-		t.Fatalf("found %d files; this test looks at nothing", len(all))
-	}
 	return all
+}
+
+// collectorBuild is a module of its own, written by the collector's builder.
+var collectorBuild = filepath.Join("..", "otel-collector", "build")
+
+// TestWatchersReadTheContract: what watches the service knows its names and its
+// reasons, and nothing behind them.
+func TestWatchersReadTheContract(t *testing.T) {
+	t.Parallel()
+	for _, folder := range []string{"dashboards", "alerts", "otel-collector"} {
+		all := sourcesIn(t, filepath.Join("..", folder))
+		if len(all) == 0 {
+			t.Errorf("no file in %s; this test looks at nothing", folder)
+		}
+		for _, s := range all {
+			for _, i := range s.imports {
+				own := strings.HasPrefix(i, "wxnotify/"+folder)
+				if strings.HasPrefix(i, "wxnotify/") && !own && i != module+"callback" && i != module+"telemetry" {
+					t.Errorf("%s imports %s", s.path, i)
+				}
+			}
+			if s.lines > maxLines {
+				t.Errorf("%s has %d lines; split it by duty", s.path, s.lines)
+			}
+		}
+	}
 }
 
 // libraries names who may import what. "" is the wiring in service/ itself.

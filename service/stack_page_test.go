@@ -213,11 +213,15 @@ func versions(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		version := regexp.MustCompile(`(?m)\b` + regexp.QuoteMeta(part.module) + ` (v\S+)`).FindStringSubmatch(string(text))
-		if version == nil {
+		required := regexp.MustCompile(`(?m)\b` + regexp.QuoteMeta(part.module) + ` (v\S+)`).FindStringSubmatch(string(text))
+		if required == nil {
 			t.Fatalf("%s does not require %s", part.file, part.module)
 		}
-		all = append(all, part.name+" "+version[1])
+		version := required[1]
+		if part.name == "Prometheus" { // the release 3.15.0 is the module v0.315.0
+			version = regexp.MustCompile(`^v0\.(\d)0?(\d+)\.`).ReplaceAllString(version, "v$1.$2.")
+		}
+		all = append(all, part.name+" "+version)
 	}
 	return strings.Join(all, ", ")
 }

@@ -272,7 +272,7 @@ func toldAlone(t *testing.T, s *stack) {
 		merchants = append(merchants, fmt.Sprintf("alone-%02d", i))
 	}
 	var robot *dingtalk.Robot
-	r := configured(t, "alone", merchants, func(cfg *Config) {
+	r := prepare(t, "alone", merchants, func(cfg *Config) {
 		robot = s.reached(t, cfg)
 		cfg.Pager.Mode = pagerEmbedded
 	})

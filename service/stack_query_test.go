@@ -3,14 +3,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,11 +18,11 @@ import (
 	"wxnotify/service/simulator/wechat"
 )
 
-// everyQuery runs what the dashboards and the rules ask, after a run in which
-// everything has happened.
+// everyQuery runs what the dashboards, the rules and the runbooks ask, after a
+// run in which everything has happened.
 func everyQuery(t *testing.T, s *stack) {
 	r := s.serve(t, "busy", []string{"busy", "busier"}, nil)
-	s.busyDay(t, r)
+	missing := s.busyDay(t, r)
 	const total = `sum(wechatpay_callback_processed_total{deployment_environment_name="busy"})`
 	within(t, time.Minute, "Prometheus has the run", func() bool {
 		_, text := r.world("busy").get(t, "/metrics")
@@ -34,12 +30,13 @@ func everyQuery(t *testing.T, s *stack) {
 	})
 	t.Run("panels", func(t *testing.T) { t.Parallel(); everyPanel(t, s) })
 	t.Run("rules", func(t *testing.T) { t.Parallel(); everyRule(t, s) })
+	t.Run("runbooks", func(t *testing.T) { t.Parallel(); everyRunbook(t, s, missing.OutTradeNo) })
 	t.Run("exemplars", func(t *testing.T) { t.Parallel(); exemplarsLead(t, s) })
 }
 
 // busyDay is traffic of every kind with every kind of trouble, and a while
-// without the database.
-func (s *stack) busyDay(t *testing.T, r *reporter) {
+// without the database. It tells of one payment that has not been booked.
+func (s *stack) busyDay(t *testing.T, r *reporter) (missing wechat.Order) {
 	t.Helper()
 	var accounts []*wechat.Merchant
 	for _, account := range r.accounts {
@@ -60,7 +57,8 @@ func (s *stack) busyDay(t *testing.T, r *reporter) {
 	w := r.world("busy")
 	moveAway(t, r.config.Store.Path)
 	for range 3 {
-		spoilt(wechat.Payment, wechat.Stale)(t, r, w)
+		missing = wechat.NewOrder(100)
+		w.post(t, w.wechat.Message(wechat.Payment, missing).Sign(wechat.Stale, time.Now()))
 	}
 	if err := os.Rename(r.config.Store.Path+".away", r.config.Store.Path); err != nil {
 		t.Fatal(err)
@@ -77,101 +75,85 @@ func (s *stack) busyDay(t *testing.T, r *reporter) {
 	within(t, time.Minute, "Prometheus has the first", func() bool { return s.total(t, refused) > before })
 	spoilt(wechat.Payment, wechat.None)(t, r, w)
 	execute(t, r.config.Store.Path, "DROP TRIGGER refuse")
+	return missing
 }
 
-// board is a dashboard as Grafana reads it, as far as queries go.
-type board struct {
-	Panels      []panel
-	Annotations struct {
-		List []struct {
-			Name       string
-			Datasource datasource
-			Target     query
-		}
-	}
+// question is one query, asked as its reader's page asks it.
+type question struct {
+	name    string // whose it is, and which
+	store   string // prometheus or loki
+	expr    string
+	instant bool   // about the present alone
+	want    string // the type of data that can be shown there: vector, matrix, streams
 }
 
-type panel struct {
-	ID         int
-	Type       string
-	Title      string
-	Datasource datasource
-	Targets    []query
-	Panels     []panel // of a collapsed row
-}
-
-type query struct {
-	RefID      string
-	Expr       string
-	Datasource datasource
-}
-
-type datasource struct{ Type, UID string }
-
-// quiet are the queries that rightly show nothing after the run, by panel and
-// query, and why.
-var quiet = map[string]string{
-	"65 A": "no page failed to get out",
-}
-
-// everyPanel runs every query of every dashboard until it shows something.
-func everyPanel(t *testing.T, s *stack) {
-	files, err := filepath.Glob("../dashboards/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no dashboards: %v", err)
-	}
-	open := map[string]func() bool{}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b board
-		if err := json.Unmarshal(text, &b); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for _, a := range b.Annotations.List {
-			b.Panels = append(b.Panels, panel{Title: "annotation " + a.Name, Datasource: a.Datasource, Targets: []query{a.Target}})
-		}
-		for i := 0; i < len(b.Panels); i++ { // it grows
-			p := b.Panels[i]
-			b.Panels = append(b.Panels, p.Panels...)
-			for _, q := range p.Targets {
-				s.ask(t, open, p, q)
-			}
-		}
-	}
-	if len(open) < 40 {
-		t.Errorf("the dashboards ask %d questions; this test looks at nothing", len(open))
-	}
-	untilAll(t, 90*time.Second, open)
-}
-
-// ask adds a panel's query to the open questions.
-func (s *stack) ask(t *testing.T, open map[string]func() bool, p panel, q query) {
+// open adds a question to those that wait for an answer. Why a question rightly
+// finds nothing is said in quiet.
+func (q question) open(t *testing.T, s *stack, waiting map[string]func() bool, quiet string) {
 	t.Helper()
-	name := fmt.Sprintf("%d %s", p.ID, q.RefID)
-	kind := cmp.Or(q.Datasource.Type, p.Datasource.Type)
-	show := map[string]func(*testing.T, string) (string, int){"prometheus": s.showMetrics, "loki": s.showRecords}[kind]
-	if q.Expr == "" || show == nil {
-		t.Errorf("%s, %q: the data source %q is asked %q", name, p.Title, kind, q.Expr)
-		return
+	if q.store == "prometheus" { // which answers a range with a matrix, whatever was asked
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(q.expr)
+		if err != nil {
+			t.Errorf("%s: %v", q.name, err)
+			return
+		}
+		if kind := expr.Type(); kind != parser.ValueTypeVector {
+			t.Errorf("%s is a %s: %s", q.name, kind, q.expr)
+			return
+		}
 	}
-	expr := filledIn(t, q.Expr)
-	if why, rightly := quiet[name]; rightly {
-		if _, found := show(t, expr); found > 0 {
-			t.Errorf("%s is said to be empty because %s, and is not: %s", name, why, expr)
+	if quiet != "" {
+		if _, points := s.put(t, q); points > 0 {
+			t.Errorf("%s is said to be empty because %s, and is not: %s", q.name, quiet, q.expr)
 		}
 		return
 	}
-	open[name+" "+p.Title+": "+expr] = func() bool {
-		kind, found := show(t, expr)
-		if (p.Type == "logs") != (kind == "streams") && p.Type != "table" {
-			t.Errorf("%s shows %s as %s", name, kind, p.Type)
+	waiting[q.name+": "+q.expr] = func() bool {
+		kind, points := s.put(t, q)
+		if kind != q.want {
+			t.Errorf("%s is answered with a %s, want a %s: %s", q.name, kind, q.want, q.expr)
 			return true
 		}
-		return found > 0
+		return points > 0
 	}
+}
+
+// put asks the store, about the present or the last quarter of an hour. It tells
+// the type of the data and how many points there are.
+func (s *stack) put(t *testing.T, q question) (kind string, points int) {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			ResultType string
+			Result     json.RawMessage
+		}
+	}
+	switch now := time.Now(); {
+	case q.store == "loki":
+		s.loki(t, q.expr, &answer)
+	case q.instant:
+		s.prometheus(t, "query?query="+url.QueryEscape(q.expr), &answer)
+	default:
+		s.prometheus(t, "query_range?"+url.Values{
+			"query": {q.expr}, "step": {"15"},
+			"start": {strconv.FormatInt(now.Add(-15*time.Minute).Unix(), 10)}, "end": {strconv.FormatInt(now.Unix(), 10)},
+		}.Encode(), &answer)
+	}
+	kind = answer.Data.ResultType
+	if kind != "vector" && kind != "matrix" && kind != "streams" {
+		return kind, 0 // it has no series
+	}
+	var all []struct{ Value, Values []any }
+	if err := json.Unmarshal(answer.Data.Result, &all); err != nil {
+		t.Fatalf("%s: %v", q.name, err)
+	}
+	for _, series := range all {
+		points += len(series.Values)
+		if len(series.Value) > 0 {
+			points++
+		}
+	}
+	return kind, points
 }
 
 // untilAll asks every open question, again and again, until it is answered.
@@ -197,62 +179,6 @@ func untilAll(t *testing.T, limit time.Duration, open map[string]func() bool) {
 			return
 		}
 	}
-}
-
-// variable is a name in a dashboard's query, such as $merchant or ${merchant:regex}.
-var variable = regexp.MustCompile(`\$\{?(\w+)(?::\w+)?\}?`)
-
-// chosen are the variables' values: everything of the busy environment.
-var chosen = map[string]string{
-	"environment": "busy", "merchant": ".*", "instance": ".*",
-	"__rate_interval": "1m", "__interval": "15s", "__auto": "1m", "__range": "15m",
-}
-
-func filledIn(t *testing.T, expr string) string {
-	t.Helper()
-	return variable.ReplaceAllStringFunc(expr, func(found string) string {
-		name := variable.FindStringSubmatch(found)[1]
-		value, known := chosen[name]
-		if !known {
-			t.Errorf("%s: nobody knows what to put for %s", expr, found)
-		}
-		return value
-	})
-}
-
-// showMetrics runs a query as a panel does, over the last quarter of an hour.
-func (s *stack) showMetrics(t *testing.T, expr string) (kind string, found int) {
-	t.Helper()
-	now := time.Now()
-	var answer struct {
-		Data struct {
-			ResultType string
-			Result     []struct{ Values []any }
-		}
-	}
-	s.prometheus(t, "query_range?"+url.Values{
-		"query": {expr}, "step": {"15"},
-		"start": {strconv.FormatInt(now.Add(-15*time.Minute).Unix(), 10)}, "end": {strconv.FormatInt(now.Unix(), 10)},
-	}.Encode(), &answer)
-	for _, series := range answer.Data.Result {
-		found += len(series.Values)
-	}
-	return answer.Data.ResultType, found
-}
-
-func (s *stack) showRecords(t *testing.T, expr string) (kind string, found int) {
-	t.Helper()
-	var answer struct {
-		Data struct {
-			ResultType string
-			Result     []struct{ Values []any }
-		}
-	}
-	s.loki(t, expr, &answer)
-	for _, series := range answer.Data.Result {
-		found += len(series.Values)
-	}
-	return answer.Data.ResultType, found
 }
 
 // unborn are the metrics that do not exist while nothing is wrong, and why.

@@ -20,6 +20,7 @@ import (
 type reporter struct {
 	process
 	environment string // deployment.environment.name: which test it belongs to
+	protocol    string // OTLP's: grpc, or http/protobuf
 	config      Config
 	file        string // the configuration's
 	accounts    map[string]*wechat.Merchant
@@ -31,15 +32,16 @@ type reporter struct {
 // sees the configuration first.
 func (s *stack) serve(t *testing.T, environment string, merchants []string, change func(*Config)) *reporter {
 	t.Helper()
-	r := configured(t, environment, merchants, change)
+	r := prepare(t, environment, merchants, change)
 	r.start(t, s)
 	return r
 }
 
-// configured is a service that has not been started.
-func configured(t *testing.T, environment string, merchants []string, change func(*Config)) *reporter {
+// prepare does all but start it.
+func prepare(t *testing.T, environment string, merchants []string, change func(*Config)) *reporter {
 	t.Helper()
-	r := &reporter{environment: environment, accounts: map[string]*wechat.Merchant{}}
+	// The protocol is that of docker-compose.yml.
+	r := &reporter{environment: environment, protocol: "grpc", accounts: map[string]*wechat.Merchant{}}
 	for i, name := range merchants {
 		account := newAccount(name)
 		if r.accounts[name] = account; i == 0 {
@@ -73,6 +75,9 @@ func secret() string {
 	return hex.EncodeToString(b)
 }
 
+// otlpDoors are where the collector takes each protocol.
+var otlpDoors = map[string]string{"grpc": "otel-collector:4317", "http/protobuf": "otel-collector:4318"}
+
 // start launches the process, for the first time or after it was killed.
 func (r *reporter) start(t *testing.T, s *stack) {
 	t.Helper()
@@ -82,10 +87,7 @@ func (r *reporter) start(t *testing.T, s *stack) {
 	}
 	p := process{Cmd: exec.Command(executable, "serve", "--config", r.file)}
 	p.Env = append(os.Environ(), asProgram+"=1",
-		// Over HTTP the SDK gives up at once when nobody listens; over gRPC it tries
-		// again, for as long as the timeout.
-		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_TIMEOUT=30000",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+s.doors["otel-collector:4317"],
+		"OTEL_EXPORTER_OTLP_PROTOCOL="+r.protocol, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+s.doors[otlpDoors[r.protocol]],
 		"OTEL_RESOURCE_ATTRIBUTES=service.namespace=payments,deployment.environment.name="+r.environment)
 	stderr, err := p.StderrPipe()
 	if err != nil {

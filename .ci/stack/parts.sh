@@ -19,6 +19,18 @@ doors=(
 	simulator:8081 loki:9095 jaeger:13133 jaeger:16685
 )
 
+# A stack's folder goes away with it, so it must not be anybody else's. Who
+# chooses the addresses writes that file beforehand.
+marker=$state/.wxnotify-stack
+claim() {
+	if [[ ! -e $marker && -n $(find "$state" -mindepth 1 -maxdepth 1 ! -name addresses -print -quit 2>/dev/null) ]]; then
+		echo "$state is not empty and not a stack: name another folder by STACK_STATE" >&2
+		exit 1
+	fi
+	mkdir -p "$state"
+	touch "$marker"
+}
+
 # at DOOR is where a door is; port DOOR is the number alone.
 at() { sed -n "s/^$1 //p" "$state/addresses"; }
 port() { at "$1" | sed 's/.*://'; }
@@ -124,11 +136,8 @@ describe() {
 		ready=$(at otel-collector:13133)/
 		;;
 	service)
-		# Over HTTP the SDK gives up at once when nobody listens; over gRPC it tries
-		# again, for as long as the timeout (ms).
 		line=(env WXNOTIFY_LISTEN="$(at service:8080)" WXNOTIFY_PRIVATE__LISTEN="$(at service:9090)"
-			OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_TIMEOUT=30000
-			OTEL_EXPORTER_OTLP_ENDPOINT="http://$(at otel-collector:4317)"
+			OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_EXPORTER_OTLP_ENDPOINT="http://$(at otel-collector:4317)"
 			OTEL_RESOURCE_ATTRIBUTES="service.namespace=payments,deployment.environment.name=native"
 			"$bin/wxnotify" serve --config "$state/account/wxnotify.yaml")
 		ready=$(at service:9090)/readyz

@@ -36,11 +36,11 @@ type language struct {
 var languages = []language{
 	{
 		"en", "", "English", "All runbooks", "What to do when wxnotify pages", "Reasons",
-		"The commands need the service's configuration: export WXNOTIFY_CONFIG=wxnotify.yaml, or --config. In compose: docker compose exec service /wxnotify resolve. Times in pages are Asia/Shanghai.",
+		"The commands need the service's configuration: export WXNOTIFY_CONFIG=wxnotify.yaml, or --config. In compose: docker compose exec service /wxnotify resolve; while the service is down: docker compose run --rm --no-deps service check. Times in pages are Asia/Shanghai.",
 	},
 	{
 		"zh-CN", ".zh-CN", "中文", "全部处置手册", "wxnotify 告警处置手册", "各原因",
-		"命令需要读取服务的配置：export WXNOTIFY_CONFIG=wxnotify.yaml，或用 --config 指定。在 compose 中：docker compose exec service /wxnotify resolve。告警中的时间均为北京时间。",
+		"命令需要读取服务的配置：export WXNOTIFY_CONFIG=wxnotify.yaml，或用 --config 指定。在 compose 中：docker compose exec service /wxnotify resolve；服务停止时：docker compose run --rm --no-deps service check。告警中的时间均为北京时间。",
 	},
 }
 

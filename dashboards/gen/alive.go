@@ -26,7 +26,7 @@ func alive() []cog.Builder[dashboard.Panel] {
 				what:    "Whether Prometheus can reach the service's private port: the only number here that does not come from the service itself. The alert is WechatPayServiceDown.",
 				normal:  "green throughout.",
 				do:      "red: WeChat Pay gets no answer and sends again for 24 h. Start the service; its log says why it ended.",
-				chinese: "Prometheus 能否访问服务的内部端口；变红表示服务停机，微信会在 24 小时内重发，请尽快启动服务并查看日志。",
+				chinese: "Prometheus 能否访问服务的内部端口；变红表示服务停机，微信支付会在 24 小时内重发，请尽快启动服务并查看日志。",
 			},
 			queries: []query{{expr: `max by (instance) (up{job="wxnotify-up"})`, legend: `{{instance}}`, step: scraped}},
 		}.states(dashboard.ValueMapping{ValueMap: states}),
@@ -36,7 +36,7 @@ func alive() []cog.Builder[dashboard.Panel] {
 				what:    "Seconds since each process's metrics last reached Prometheus through the collector, and the age of the newest numbers that any process has from the database. The alert WechatPayTelemetryAbsent speaks when no metrics came for 60 s, or the database's numbers are older than 30 s.",
 				normal:  "below 10 s; a line that climbs to 5 minutes and ends is a process that was stopped.",
 				do:      "all processes climbing while the service is up: the collector or its way to Prometheus is broken; see below. Only the database climbing: see the row “Store”. Callbacks are answered all the same.",
-				chinese: "各进程指标到达 Prometheus 的时延，以及数据库统计的时延；正常小于 10 秒，指标超过 60 秒或数据库统计超过 30 秒告警。服务存活而全部上升时请检查采集器；回调处理不受影响。",
+				chinese: "各进程指标到达 Prometheus 的时延，以及数据库统计的时延；正常小于 10 秒，指标超过 60 秒或数据库统计超过 30 秒告警。服务存活而全部上升时请检查Collector；回调处理不受影响。",
 			},
 			queries: []query{
 				ask(`time() - max by (instance) (timestamp(`+series(telemetry.TelemetryDropped)+`))`, `{{instance}}`),
@@ -44,13 +44,13 @@ func alive() []cog.Builder[dashboard.Panel] {
 			},
 		}.graph(),
 		panel{
-			id: 63, width: 8, height: 9, title: "Collector: queue and losses · 采集器队列与丢弃", unit: "percentunit", decimals: 0, limits: above(plain, limit{0.8, watch}), empty: "not watched · 未监控",
+			id: 63, width: 8, height: 9, title: "Collector: queue and losses · Collector队列与丢弃", unit: "percentunit", decimals: 0, limits: above(plain, limit{0.8, watch}), empty: "not watched · 未监控",
 			tints: append(named("not sent", amber, "refused", purple, "service", vermilion), tint{pattern: "/^queue/", colour: blue, shades: true}),
 			about: about{
 				what:    "How full the collector's queue to each store is (left), and what was lost in the last 10 minutes (right): items it could not send, items it did not take in, items that the service dropped before it. The alert is WechatPayCollectorDropping: a queue above 80 %, or any loss.",
 				normal:  "queues near 0 %, no losses.",
 				do:      "a queue that fills: its store is down or slow. The queues are on disk; what they hold arrives when the store is back.",
-				chinese: "采集器到各存储的队列占用率（左轴），以及近 10 分钟发送失败、拒收与服务侧丢弃的条数（右轴）；队列超过 80% 或有丢弃即告警，存储恢复后会自动补发。",
+				chinese: "Collector到各存储的队列占用率（左轴），以及近 10 分钟发送失败、拒收与服务侧丢弃的条数（右轴）；队列超过 80% 或有丢弃即告警，存储恢复后会自动补发。",
 			},
 			queries: collector(),
 			overrides: []override{

@@ -103,7 +103,7 @@ func JSON() ([]byte, error) {
 }
 
 func variables() []cog.Builder[dashboard.VariableModel] {
-	processed := metricName(registered(telemetry.CallbackProcessed))
+	processed := registered(telemetry.CallbackProcessed).PrometheusNames()[0]
 	return []cog.Builder[dashboard.VariableModel]{
 		choice("environment", "Environment · 环境", "label_values("+processed+", "+environment+")", false),
 		choice("merchant", "Merchant · 商户", "label_values("+processed+`{`+environment+`=~"$environment"}, merchant)`, true),

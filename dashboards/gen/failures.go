@@ -18,7 +18,7 @@ func failures() []cog.Builder[dashboard.Panel] {
 				what:    "One line for each failed callback that pages, from the logs, the latest first (at most 200).",
 				normal:  "empty.",
 				do:      "the reason opens its runbook, the trace its spans, an order number every record about that order. The same 商户订单号 may come again with a higher arrival: that is WeChat Pay's re-send.",
-				chinese: "每笔需告警的失败回调（来自日志，最多 200 行）：点击原因打开处置手册，点击链路查看各步骤，点击订单号查看该订单的全部记录；“第几次”变大表示微信在重发。",
+				chinese: "每笔需告警的失败回调（来自日志，最多 200 行）：点击原因打开处置手册，点击链路查看各步骤，点击订单号查看该订单的全部记录；“第几次”变大表示微信支付在重发。",
 			},
 			queries: []query{logged(handled(
 				label(telemetry.FieldStatus)+`="`+string(callback.Failed)+`"`,
@@ -44,7 +44,7 @@ func failures() []cog.Builder[dashboard.Panel] {
 				what:    "Whose money is missing, why, how much, and for how long. The reason is that of the latest failed arrival.",
 				normal:  "empty.",
 				do:      "make the reason stop and wait for WeChat Pay's next re-send (within 6 h, for 24 h); older than that, WeChat Pay will not send again: query the order and use `wxnotify resolve`.",
-				chinese: "未入账的商户、原因、笔数、金额与最久时长；排除原因后等待微信重发（间隔最长 6 小时，共 24 小时），超过后微信不再重发，需主动查单并用 wxnotify resolve 处理。",
+				chinese: "未入账的商户、原因、笔数、金额与最久时长；排除原因后等待微信支付重发（间隔最长 6 小时，共 24 小时），超过后微信支付不再重发，需主动查单并用 wxnotify resolve 处理。",
 			},
 			queries: []query{
 				rows(owed(telemetry.Outstanding) + ` > 0`),

@@ -40,7 +40,7 @@ func keys() []cog.Builder[dashboard.Panel] {
 				what:    "How long ago each configured key last verified or opened a callback. A key that was never used in this process is not listed.",
 				normal:  "the current keys: as long ago as the last callback.",
 				do:      "after a change-over take the old key out only when it has rested for longer than 24 hours, WeChat Pay's last re-send, and for APIv3 keys as long as old bodies must be readable.",
-				chinese: "各密钥距最近一次验签或解密的时间；切换密钥后，旧密钥静默超过 24 小时（微信最后一次重发）方可移除。",
+				chinese: "各密钥距最近一次验签或解密的时间；切换密钥后，旧密钥静默超过 24 小时（微信支付最后一次重发）方可移除。",
 			},
 			queries: []query{rows(`sort(time() - max by (` + by + `) (` + series(telemetry.KeyUsed) + `))`)},
 		}.grid(
@@ -57,12 +57,12 @@ func keys() []cog.Builder[dashboard.Panel] {
 				what:    "WeChat Pay's timestamp minus this host's clock at the last authentic callback, network time included. Beyond 300 s callbacks are refused as timestamp_stale.",
 				normal:  "within a second or two. Lines at 60 s, where the alert WechatPayClockSkew speaks.",
 				do:      "is the time service (chrony, ntpd) of the host running and in step?",
-				chinese: "微信时间戳与本机时钟之差（含网络耗时）；正常在一两秒内，超过 60 秒告警，超过 300 秒会拒绝回调。请检查主机时间同步服务。",
+				chinese: "微信支付时间戳与本机时钟之差（含网络耗时）；正常在一两秒内，超过 60 秒告警，超过 300 秒会拒绝回调。请检查主机时间同步服务。",
 			},
 			queries: []query{ask(`max by (merchant, instance) (`+series(telemetry.ClockSkew)+`)`, `{{merchant}} · {{instance}}`)},
 		}.graph(),
 		panel{
-			id: 44, width: 12, height: 8, title: "Signed with · 微信使用的签名密钥", unit: "none", empty: "no signed callback · 无签名回调", tints: every(purple),
+			id: 44, width: 12, height: 8, title: "Signed with · 微信支付使用的签名密钥", unit: "none", empty: "no signed callback · 无签名回调", tints: every(purple),
 			about: about{
 				what:    "Callbacks by the key that WeChat Pay says it signed with (Wechatpay-Serial), from the logs, whether the key is configured or not.",
 				normal:  "one serial for each merchant, two during a change-over.",

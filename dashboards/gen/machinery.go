@@ -15,7 +15,7 @@ func httpDoor() []cog.Builder[dashboard.Panel] {
 				what:    "Answers to WeChat Pay by status code: 204 (v3) and 200 (v2) say received, everything else makes WeChat Pay send again.",
 				normal:  "204 and 200; some 401 for probes.",
 				do:      "5xx: our own fault, see the failures above. Many 404: a wrong notify_url.",
-				chinese: "按状态码的应答数：204（v3）与 200（v2）为接收成功，其余会触发微信重发；5xx 为我方故障，大量 404 多为 notify_url 配置错误。",
+				chinese: "按状态码的应答数：204（v3）与 200（v2）为接收成功，其余会触发微信支付重发；5xx 为我方故障，大量 404 多为 notify_url 配置错误。",
 			},
 			queries: []query{ask(`sum by (http_response_status_code) (rate(`+ours(`http_server_request_duration_seconds_count`)+`[`+rateInterval+`]))`, `{{http_response_status_code}}`)},
 		}.bars(),
@@ -36,7 +36,7 @@ func httpDoor() []cog.Builder[dashboard.Panel] {
 				what:    "Sizes of request and answer bodies, 95th percentile.",
 				normal:  "requests of one or two KiB, answers of next to nothing.",
 				do:      "requests of hundreds of KiB are not callbacks: see “Probes and noise”.",
-				chinese: "请求体与应答体的 P95 大小；正常请求为 1 至 2 KiB，数百 KiB 的不是微信回调。",
+				chinese: "请求体与应答体的 P95 大小；正常请求为 1 至 2 KiB，数百 KiB 的不是微信支付回调。",
 			},
 			queries: []query{
 				ask(`histogram_quantile(0.95, sum by (le) (rate(`+ours(`http_server_request_body_size_bytes_bucket`)+`[`+rateInterval+`])))`, "request · 请求"),

@@ -74,7 +74,7 @@ func answers() []cog.Builder[dashboard.Panel] {
 				what:    "Notifications that are proven, have failed, and have not been accepted since: customers have paid and the merchant's system does not know it.",
 				normal:  "0.",
 				do:      "make the reason stop; WeChat Pay sends again on its own for 24 hours. Red does not end with the failures but when the money is booked: by a later arrival, or by `wxnotify resolve`.",
-				chinese: "已验证、处理失败且至今未成功的通知：客户已付款而商户系统尚不知情。排除原因后微信会在 24 小时内自动重发；也可用 wxnotify resolve 处理。正常为 0。",
+				chinese: "已验证、处理失败且至今未成功的通知：用户已付款而商户系统尚不知情。排除原因后微信支付会在 24 小时内自动重发；也可用 wxnotify resolve 处理。正常为 0。",
 			},
 			queries: []query{
 				now(`sum(`+owed(telemetry.Outstanding)+`)`, "notifications · 笔数"),
@@ -101,7 +101,7 @@ func answers() []cog.Builder[dashboard.Panel] {
 				what:    "Nineteen of twenty callbacks were answered within this time during the last 5 minutes. WeChat Pay counts an answer after 5 s as none.",
 				normal:  "tens of milliseconds. The service gives up by itself after 2.5 s, so that WeChat Pay gets an honest failure.",
 				do:      "orange or red: look at “Time by stage” and at the database's durations.",
-				chinese: "95% 的回调在此时间内完成应答；微信要求 5 秒内应答，本服务 2.5 秒即主动失败。变橙或变红时请查看各阶段耗时与数据库耗时。",
+				chinese: "95% 的回调在此时间内完成应答；微信支付要求 5 秒内应答，本服务 2.5 秒即主动失败。变橙或变红时请查看各阶段耗时与数据库耗时。",
 			},
 			queries: []query{now(`histogram_quantile(0.95, sum by (le) (rate(`+histogram(telemetry.CallbackDuration, "bucket")+`[5m])))`, "p95")},
 		}.number(),

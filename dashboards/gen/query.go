@@ -10,7 +10,6 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/loki"
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
-	"github.com/prometheus/otlptranslator"
 
 	"wxnotify/service/callback"
 	"wxnotify/service/telemetry"
@@ -93,13 +92,14 @@ var sameForAll = []string{
 // what the reader chose: environment, merchant and instance, where it has them.
 func series(instrument string, matchers ...string) string {
 	row := registered(instrument)
-	return seriesOf(metricName(row), row, matchers)
+	return seriesOf(row.PrometheusNames()[0], row, matchers)
 }
 
 // histogram is series for a part of a histogram: bucket, sum or count.
 func histogram(instrument, part string, matchers ...string) string {
 	row := registered(instrument)
-	return seriesOf(metricName(row)+"_"+part, row, matchers)
+	names := row.PrometheusNames()
+	return seriesOf(names[slices.IndexFunc(names, func(name string) bool { return strings.HasSuffix(name, "_"+part) })], row, matchers)
 }
 
 func seriesOf(name string, row telemetry.Instrument, matchers []string) string {
@@ -130,19 +130,6 @@ func registered(instrument string) telemetry.Instrument {
 		}
 	}
 	panic("no instrument " + instrument) // a generator's bug: it must not write half a dashboard
-}
-
-// metricName is what Prometheus calls an instrument.
-func metricName(row telemetry.Instrument) string {
-	kinds := map[string]otlptranslator.MetricType{
-		"counter": otlptranslator.MetricTypeMonotonicCounter, "gauge": otlptranslator.MetricTypeGauge, "histogram": otlptranslator.MetricTypeHistogram,
-	}
-	namer := otlptranslator.MetricNamer{WithMetricSuffixes: true}
-	name, err := namer.Build(otlptranslator.Metric{Name: row.Name, Unit: row.Unit, Type: kinds[row.Kind]})
-	if err != nil {
-		panic(err) // as above
-	}
-	return name
 }
 
 // label is what Prometheus calls an attribute, and Loki a field.

@@ -133,6 +133,9 @@ func (t *Telemetry) tell(ctx context.Context, s *story, receipt callback.Receipt
 
 func (t *Telemetry) count(ctx context.Context, s *story, v verdict, took time.Duration) {
 	t.inst.processed.Add(ctx, 1, t.series.processed[verdictKey{v.merchant, v.api, v.outcome, v.class, v.reason}]...)
+	if v.class == callback.Proven && v.trail.Arrival <= 1 {
+		t.inst.failed.Add(ctx, 1, t.series.failed[reasonKey{v.merchant, v.reason}]...)
+	}
 	t.inst.duration.Record(ctx, took.Seconds(), t.series.duration[answerKey{v.api, v.outcome}]...)
 	if read := s.env.Read.Sub(s.env.Received); !s.env.Read.IsZero() && read >= 0 {
 		t.inst.stage.Record(ctx, read.Seconds(), t.series.stage[stageRead]...)

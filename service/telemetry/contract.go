@@ -1,10 +1,32 @@
 package telemetry
 
+import "github.com/prometheus/otlptranslator"
+
 // Instrument is one row of the metrics contract.
 type Instrument struct {
 	Name, Kind, Unit string
 	Labels           []string
 	Description      string
+}
+
+// PrometheusNames are what Prometheus calls the instrument's series, by the rules
+// of OTLP: underscores for dots, then the unit, then _total on a counter. A
+// histogram has three: _bucket, _sum and _count.
+func (i Instrument) PrometheusNames() []string {
+	kinds := map[string]otlptranslator.MetricType{
+		kindCounter:   otlptranslator.MetricTypeMonotonicCounter,
+		kindGauge:     otlptranslator.MetricTypeGauge,
+		kindHistogram: otlptranslator.MetricTypeHistogram,
+	}
+	namer := otlptranslator.MetricNamer{WithMetricSuffixes: true}
+	name, err := namer.Build(otlptranslator.Metric{Name: i.Name, Unit: i.Unit, Type: kinds[i.Kind]})
+	if err != nil {
+		panic(err) // the contract holds a name that is none
+	}
+	if i.Kind == kindHistogram {
+		return []string{name + "_bucket", name + "_sum", name + "_count"}
+	}
+	return []string{name}
 }
 
 // Kinds of instruments.
@@ -22,6 +44,11 @@ func Instruments() []Instrument {
 			CallbackProcessed, kindCounter, "{callback}",
 			[]string{LabelMerchant, LabelAPI, LabelOutcome, LabelClass, LabelReason},
 			"Callbacks handled; class and error.type only when the outcome is failed.",
+		},
+		{
+			NotificationFailed, kindCounter, "{notification}",
+			[]string{LabelMerchant, LabelReason},
+			"Proven failures that are no repetition: first arrivals, and arrivals of which nobody can know.",
 		},
 		{
 			CallbackDuration, kindHistogram, "s",

@@ -105,6 +105,32 @@ func TestInstrumentsMatchTheContract(t *testing.T) {
 	}
 }
 
+// TestPrometheusNames: what the contract says Prometheus calls our series is what
+// stands on /metrics, no more and no less.
+func TestPrometheusNames(t *testing.T) {
+	t.Parallel()
+	w := start(t, telemetry.Options{})
+	everything(t, w)
+	promised := map[string]bool{}
+	for _, in := range telemetry.Instruments() {
+		for _, name := range in.PrometheusNames() {
+			promised[name] = true
+		}
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(scrape(t, w, "")) {
+		name := line[:strings.IndexAny(line, "{ ")]
+		if seen[name] = true; strings.HasPrefix(name, "wechatpay_") && !promised[name] {
+			t.Errorf("/metrics says %s, which nobody promised", name)
+		}
+	}
+	for name := range promised {
+		if !seen[name] {
+			t.Errorf("/metrics never says %s", name)
+		}
+	}
+}
+
 // TestRecordsMatchTheContract: every field of every record is documented, and
 // every documented field occurs.
 func TestRecordsMatchTheContract(t *testing.T) {

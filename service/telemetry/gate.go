@@ -2,12 +2,15 @@ package telemetry
 
 import (
 	"context"
+	"regexp"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // losses counts what did not get out.
@@ -37,7 +40,7 @@ func (g *gate) persist(ctx context.Context, n int, export func(context.Context) 
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := export(ctx)
-		if err == nil || ctx.Err() != nil || time.Since(began)+pause > givenUpAfter {
+		if err == nil || ctx.Err() != nil || refused(err) || time.Since(began)+pause > givenUpAfter {
 			g.leave(n, err)
 			return err
 		}
@@ -52,10 +55,26 @@ func (g *gate) persist(ctx context.Context, n int, export func(context.Context) 
 const (
 	firstPause = 500 * time.Millisecond
 	lastPause  = 5 * time.Second
-	// givenUpAfter is longer than a collector needs to restart. A batch that it
-	// refuses for good holds the others up as long.
+	// givenUpAfter is longer than a collector needs to restart.
 	givenUpAfter = time.Minute
 )
+
+// refused reports whether the collector said no for good: trying again would
+// only hold up the others.
+func refused(err error) bool {
+	if s, ok := status.FromError(err); ok {
+		switch s.Code() {
+		case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented, codes.NotFound, codes.FailedPrecondition:
+			return true
+		}
+		return false
+	}
+	return badRequest.MatchString(err.Error())
+}
+
+// badRequest finds the status in what the HTTP exporters say; they have no type
+// for it. 429 is for trying again.
+var badRequest = regexp.MustCompile(`: 4[013-9]\d |request body too large`)
 
 // enter reports whether one more item may wait.
 func (g *gate) enter() bool {

@@ -10,6 +10,7 @@ import (
 // instruments are the synchronous ones; the gauges live in gauges.go.
 type instruments struct {
 	processed metric.Int64Counter
+	failed    metric.Int64Counter
 	received  metric.Int64Counter
 	duration  metric.Float64Histogram
 	stage     metric.Float64Histogram
@@ -29,6 +30,7 @@ func newInstruments(m metric.Meter) (instruments, error) {
 	build := maker{meter: m}
 	in := instruments{
 		processed: build.counter(CallbackProcessed),
+		failed:    build.counter(NotificationFailed),
 		received:  build.counter(NotificationReceived),
 		duration:  build.histogram(CallbackDuration),
 		stage:     build.histogram(StageDuration),

@@ -6,6 +6,7 @@ import "wxnotify/service/callback"
 // suffixes (wechatpay_callback_processed_total, …_duration_seconds).
 const (
 	CallbackProcessed    = "wechatpay.callback.processed"
+	NotificationFailed   = "wechatpay.notification.failed"
 	CallbackDuration     = "wechatpay.callback.duration"
 	StageDuration        = "wechatpay.callback.stage.duration"
 	CallbackFailures     = "wechatpay.callback.failures"

@@ -19,6 +19,12 @@ type verdictKey struct {
 	reason   callback.Reason
 }
 
+// reasonKey is one series of the counter of new failures.
+type reasonKey struct {
+	merchant string
+	reason   callback.Reason
+}
+
 // failureKey is one series of the failure gauge.
 type failureKey struct {
 	merchant string
@@ -37,6 +43,7 @@ type eventKey struct{ merchant, event string }
 // building one costs more than counting does. It is never written after start.
 type series struct {
 	processed map[verdictKey][]metric.AddOption
+	failed    map[reasonKey][]metric.AddOption
 	duration  map[answerKey][]metric.RecordOption
 	received  map[eventKey][]metric.AddOption
 	failures  map[failureKey][]metric.ObserveOption
@@ -59,6 +66,7 @@ const (
 func newSeries(merchants []string) series {
 	s := series{
 		processed: map[verdictKey][]metric.AddOption{},
+		failed:    map[reasonKey][]metric.AddOption{},
 		duration:  map[answerKey][]metric.RecordOption{},
 		received:  map[eventKey][]metric.AddOption{},
 		failures:  map[failureKey][]metric.ObserveOption{},
@@ -87,6 +95,11 @@ func newSeries(merchants []string) series {
 func (s *series) addFailures(merchant string) {
 	for _, reason := range callback.Reasons() {
 		for _, class := range reason.Classes() {
+			if class == callback.Proven {
+				s.failed[reasonKey{merchant, reason}] = []metric.AddOption{
+					set(attribute.String(LabelMerchant, merchant), attribute.String(LabelReason, string(reason))),
+				}
+			}
 			s.failures[failureKey{merchant, class, reason}] = []metric.ObserveOption{set(
 				attribute.String(LabelMerchant, merchant),
 				attribute.String(LabelClass, string(class)), attribute.String(LabelReason, string(reason)),
@@ -120,9 +133,12 @@ func set(attrs ...attribute.KeyValue) metric.MeasurementOption {
 	return metric.WithAttributeSet(attribute.NewSet(attrs...))
 }
 
-// zero creates every series of the counter: one that is born at 1 never shows
+// zero creates every series of the counters: one that is born at 1 never shows
 // in increase(), and the first failure would page nobody.
-func (s *series) zero(processed metric.Int64Counter) {
+func (s *series) zero(processed, failed metric.Int64Counter) {
+	for _, of := range s.failed {
+		failed.Add(context.Background(), 0, of...)
+	}
 	for _, of := range s.processed {
 		processed.Add(context.Background(), 0, of...)
 	}

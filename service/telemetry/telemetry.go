@@ -132,7 +132,7 @@ func (t *Telemetry) startMetrics(res *resource.Resource, o Options, exporter sdk
 	if err := runtime.Start(runtime.WithMeterProvider(t.metrics)); err != nil {
 		return fmt.Errorf("telemetry: runtime metrics: %w", err)
 	}
-	t.series.zero(t.inst.processed)
+	t.series.zero(t.inst.processed, t.inst.failed)
 	return nil
 }
 

@@ -25,8 +25,8 @@ func (r readyCommand) Run(ctx context.Context, t terminal) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL, nil)
-	if err != nil {
-		return usageError{problem{"URL", "not an address", "write http://127.0.0.1:9090/readyz, as private.listen has it"}}
+	if err != nil || request.URL.Scheme != "http" && request.URL.Scheme != "https" {
+		return usageError{problem{"URL", fmt.Sprintf("%q is no web address", r.URL), "write http://127.0.0.1:9090/readyz, as private.listen has it"}}
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
