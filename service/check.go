@@ -112,7 +112,7 @@ func (d *doctor) pager(cfg PagerConfig) {
 	case err != nil:
 		d.fail("pager: "+strings.ReplaceAll(err.Error(), "\n", "\n      "), "mend the fields named above")
 	case len(routes) == 0:
-		d.warn("pager: nobody is told of failures", "add pager.dingtalk, pager.email or pager.webhook, or let Alertmanager tell (alerts/README.md)")
+		d.warn("pager: no channel is configured, so nobody is told", "add pager.dingtalk, pager.email or pager.webhook, or let Alertmanager tell (alerts/README.md)")
 	default:
 		var names []string
 		for _, r := range routes {
