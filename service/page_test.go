@@ -147,6 +147,29 @@ func TestPageSurvivesKill(t *testing.T) {
 		*pageTrials, before, len(waits), waits, copies)
 }
 
+// TestHeartbeat: a dead man's switch elsewhere hears of us while people can be
+// told, and no longer when they cannot.
+func TestHeartbeat(t *testing.T) {
+	t.Parallel()
+	beats := make(chan struct{}, 10)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { beats <- struct{}{} }))
+	t.Cleanup(elsewhere.Close)
+	p := newPerson(t)
+	newWorld(t, func(cfg *Config) {
+		p.reached(t, cfg)
+		path := filepath.Join(t.TempDir(), "heartbeat")
+		if err := os.WriteFile(path, []byte(elsewhere.URL), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Pager.Heartbeat.URL = Secret{File: path}
+	})
+	select {
+	case <-beats:
+	case <-time.After(20 * time.Second):
+		t.Error("nobody elsewhere hears of us")
+	}
+}
+
 // TestNobodyToTell: without a channel the service says so, once.
 func TestNobodyToTell(t *testing.T) {
 	t.Parallel()

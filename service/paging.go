@@ -120,10 +120,10 @@ const beatEvery = time.Minute
 // beat asks an address as long as people can be told. Somebody else pages when
 // that stops: we cannot tell that we are dead.
 func (s *service) beat(ctx context.Context, address string) {
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
 	for {
+		next := time.Second // until people can be told
 		if s.pager.Working() == nil {
+			next = beatEvery
 			asking, cancel := context.WithTimeout(ctx, 10*time.Second)
 			if r, err := http.NewRequestWithContext(asking, http.MethodGet, address, nil); err == nil {
 				if answer, err := http.DefaultClient.Do(r); err == nil {
@@ -133,7 +133,7 @@ func (s *service) beat(ctx context.Context, address string) {
 			cancel()
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(next):
 		case <-ctx.Done():
 			return
 		}

@@ -17,6 +17,8 @@ const (
 	// grace is how long money may be missing before that is an incident of its
 	// own: by then WeChat Pay has sent six times.
 	grace = 20 * time.Minute
+	// forgotten is when an alert is no longer believed to fire.
+	forgotten = 24 * time.Hour
 )
 
 // due says whether people must be told of an incident now, and why.
@@ -26,7 +28,7 @@ func due(i callback.Incident, now time.Time) (Occasion, bool) {
 		return Opened, true
 	case over(i, now):
 		return Over, true
-	case (i.Count > i.ToldCount || i.Lasting) && now.Sub(i.Told) >= repeatAfter(i):
+	case (i.Count > i.ToldCount || lasting(i, now)) && now.Sub(i.Told) >= repeatAfter(i):
 		return Again, true
 	}
 	return "", false
@@ -39,7 +41,13 @@ func over(i callback.Incident, now time.Time) bool {
 	if i.Told.After(since) {
 		since = i.Told
 	}
-	return !i.Lasting && now.Sub(since) >= quiet
+	return !lasting(i, now) && now.Sub(since) >= quiet
+}
+
+// lasting is what keeps an incident open without failures. An alert that nobody
+// has posted for a day has ended without a word: whoever posts repeats sooner.
+func lasting(i callback.Incident, now time.Time) bool {
+	return i.Lasting && now.Sub(i.Latest) < forgotten
 }
 
 func repeatAfter(i callback.Incident) time.Duration {

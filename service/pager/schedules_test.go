@@ -24,15 +24,21 @@ var (
 // than the faults explain, and the robot is never muted.
 func TestSchedules(t *testing.T) {
 	t.Parallel()
-	for seed := *firstSeed; seed < *firstSeed+uint64(*schedules); seed++ {
-		synctest.Test(t, func(t *testing.T) {
-			s := newSchedule(t, seed)
-			s.play()
-			s.judge()
+	const shards = 8
+	for shard := range uint64(shards) {
+		t.Run(fmt.Sprint(shard), func(t *testing.T) {
+			t.Parallel()
+			for seed := *firstSeed + shard; seed < *firstSeed+uint64(*schedules); seed += shards {
+				synctest.Test(t, func(t *testing.T) {
+					s := newSchedule(t, seed)
+					s.play()
+					s.judge()
+				})
+				if t.Failed() {
+					t.Fatalf("schedule %d; alone: go test ./service/pager -run TestSchedules -seed %d -schedules 1", seed, seed)
+				}
+			}
 		})
-		if t.Failed() {
-			t.Fatalf("schedule %d; alone: go test ./service/pager -run TestSchedules -seed %d -schedules 1", seed, seed)
-		}
 	}
 }
 
