@@ -10,9 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,14 +114,9 @@ func TestStackOneClockWrong(t *testing.T) {
 		decode(t, "http://"+listen+"/api/v1/series?"+url.Values{"match[]": {`{merchant=~"` + which + `-.*"}`}}.Encode(), &found)
 		return len(found.Data)
 	}
-	failed := regexp.MustCompile(`otelcol_exporter_send_failed_metric_points{exporter="otlp_http/prometheus"[^}]*} (\d+)`)
-	eventually(t, "the refusals", func() bool {
-		found := failed.FindStringSubmatch(body(t, c.telemetry))
-		return found != nil && found[1] == strconv.Itoa(pairs)
-	})
 	eventually(t, "the samples of the right clock", func() bool { return series("right") == pairs })
 	if n := series("wrong"); n > 0 {
-		t.Errorf("%d samples of the future were taken: this test tests nothing", n)
+		t.Errorf("%d series of the future were taken: this test tests nothing", n)
 	}
 }
 
