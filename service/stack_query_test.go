@@ -21,7 +21,12 @@ import (
 // everyQuery runs what the dashboards, the rules and the runbooks ask, after a
 // run in which everything has happened.
 func everyQuery(t *testing.T, s *stack) {
-	r := s.serve(t, "busy", []string{"busy", "busier"}, nil)
+	told := newPerson(t)
+	go func() {
+		for range told.pages { // there is somebody to tell, and that is all
+		}
+	}()
+	r := s.serve(t, "busy", []string{"busy", "busier"}, func(cfg *Config) { told.reached(t, cfg) })
 	missing := s.busyDay(t, r)
 	const total = `sum(wechatpay_callback_processed_total{deployment_environment_name="busy"})`
 	within(t, time.Minute, "Prometheus has the run", func() bool {

@@ -20,7 +20,9 @@ var fenced = regexp.MustCompile("(?ms)^ *(?:\\d\\. )?```(promql|logql)\n *(.*?)\
 // unanswered are the runbooks' queries that rightly find nothing after the run,
 // and why.
 var unanswered = map[string]string{
-	`sum by (integration, reason) (rate(alertmanager_notifications_failed_total[5m])) > 0`: "no page failed to get out",
+	`sum by (integration, reason) (rate(alertmanager_notifications_failed_total[5m])) > 0`:      "no page failed to get out",
+	`sum by (integration, reason) (increase(alertmanager_notifications_failed_total[15m])) > 0`: "no page failed to get out",
+	`{service_name="wxnotify", deployment_environment_name="busy"} |= "nobody can be told"`:     "somebody could be told",
 }
 
 // everyRunbook runs what the runbooks tell people to look at, until it shows
