@@ -3,7 +3,9 @@ package pager_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +16,21 @@ import (
 
 // house is one pager with a robot and a mailbox, on a virtual clock.
 type house struct {
-	t        *testing.T
-	ledger   *ledger
-	robot    *phone
-	mailbox  *phone
+	t       *testing.T
+	ledger  *ledger
+	robot   *phone
+	mailbox *phone
+	opts    pager.Options
+
+	mu       sync.Mutex
 	troubles []string
-	opts     pager.Options
+}
+
+// trouble is what whoever runs the service was told.
+func (h *house) trouble() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.troubles)
 }
 
 // live runs a test on a virtual clock, and ends the pagers that it started.
@@ -33,7 +44,11 @@ func live(t *testing.T, test func(h *house)) {
 				{Name: "robot", Channel: h.robot, PerMinute: pager.DingTalkPerMinute, Reserved: pager.DingTalkReserved},
 				{Name: "mail", Channel: h.mailbox},
 			},
-			Troubled: func(err error) { h.troubles = append(h.troubles, fmt.Sprint(err)) },
+			Troubled: func(err error) {
+				h.mu.Lock()
+				defer h.mu.Unlock()
+				h.troubles = append(h.troubles, fmt.Sprint(err))
+			},
 		}
 		test(h)
 	})
@@ -145,8 +160,8 @@ func TestOneChannelFails(t *testing.T) {
 				h.robot.set(sound)
 				time.Sleep(30 * time.Second)
 				h.want(h.robot, "opened malformed 1, opened conflict 1") // at once, in one message
-				if len(h.troubles) > 0 || p.Working() != nil {
-					t.Errorf("troubled by %q, %v, although the mailbox works", h.troubles, p.Working())
+				if len(h.trouble()) > 0 || p.Working() != nil {
+					t.Errorf("troubled by %q, %v, although the mailbox works", h.trouble(), p.Working())
 				}
 			})
 		})
@@ -163,16 +178,16 @@ func TestNoChannelWorks(t *testing.T) {
 		h.mailbox.set(refusing)
 		h.fail(callback.ReasonMalformed)
 		time.Sleep(12 * time.Second)
-		if len(h.troubles) != 1 || !strings.Contains(h.troubles[0], "refused") || p.Working() == nil {
-			t.Errorf("troubled by %q, %v", h.troubles, p.Working())
+		if len(h.trouble()) != 1 || !strings.Contains(h.trouble()[0], "refused") || p.Working() == nil {
+			t.Errorf("troubled by %q, %v", h.trouble(), p.Working())
 		}
 		time.Sleep(24 * time.Hour)
 		h.fail(callback.ReasonMalformed)
 		h.mailbox.set(sound)
 		time.Sleep(time.Minute + 2*time.Second)
 		h.want(h.mailbox, "opened malformed 2")
-		if len(h.troubles) != 2 || h.troubles[1] != "<nil>" || p.Working() != nil {
-			t.Errorf("troubled by %q, %v", h.troubles, p.Working())
+		if len(h.trouble()) != 2 || h.trouble()[1] != "<nil>" || p.Working() != nil {
+			t.Errorf("troubled by %q, %v", h.trouble(), p.Working())
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	schedules = flag.Int("schedules", 200, "how many generated schedules the pager meets")
+	schedules = flag.Int("schedules", 100, "how many generated schedules the pager meets")
 	firstSeed = flag.Uint64("seed", 1, "the first schedule's seed")
 )
 
