@@ -65,8 +65,10 @@ func (p *Pager) countWaiting(now time.Time) {
 			counts[callback.FailureIncident(f.Merchant, f.Class, f.Reason)] += f.Count
 		}
 	}
-	for key, n := range p.heard.counts() {
-		counts[key] = max(counts[key], n)
+	if p.away {
+		for key, n := range p.heard.counts() {
+			counts[key] = max(counts[key], n)
+		}
 	}
 	for key, n := range counts {
 		e := p.open[key]
