@@ -24,10 +24,11 @@ type gate struct {
 	inside atomic.Int64
 	lost   *atomic.Int64
 	over   context.Context // ends with Shutdown
+	tell   func(error)     // the operator
 }
 
 func newGate(over context.Context, limit int, lost *atomic.Int64) *gate {
-	return &gate{limit: int64(limit), lost: lost, over: over}
+	return &gate{limit: int64(limit), lost: lost, over: over, tell: otel.Handle}
 }
 
 // persist exports n items, again and again while the collector restarts, until
@@ -44,7 +45,7 @@ func (g *gate) persist(ctx context.Context, n int, export func(context.Context) 
 			g.leave(n, err)
 			return err
 		}
-		otel.Handle(err) // the operator hears of it now, not when it is given up
+		g.tell(err) // the operator hears of it now, not when it is given up
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
