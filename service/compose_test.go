@@ -40,7 +40,7 @@ func TestComposeProfiles(t *testing.T) {
 	if got := composed(t, nil).ServiceNames(); !slices.Equal(got, stack) {
 		t.Errorf("without a profile: %q", got)
 	}
-	want := slices.Sorted(slices.Values(append(stack, "keys", "simulator")))
+	want := slices.Sorted(slices.Values(append(stack, "dingtalk", "keys", "simulator")))
 	if got := everything(t).ServiceNames(); !slices.Equal(got, want) {
 		t.Errorf("profile demo: %q", got)
 	}
@@ -60,6 +60,44 @@ func TestComposeConfigFolder(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestComposeAlertmanager: it posts to the pager, with a token, unless told
+// otherwise; the demo makes token and pager.
+func TestComposeAlertmanager(t *testing.T) {
+	t.Parallel()
+	for want, environ := range map[string][]string{
+		"alertmanager-pager.yml": nil,
+		"alertmanager.yml":       {"ALERTMANAGER_CONFIG=alertmanager.yml"},
+	} {
+		command := composed(t, environ).Services["alertmanager"].Command
+		if !slices.Contains(command, "--config.file=/etc/wxnotify/alerts/"+want) || read(t, "../alerts/"+want) == "" {
+			t.Errorf("%q reads %q, want %s", environ, command, want)
+		}
+	}
+	if text := read(t, "../alerts/alertmanager-pager.yml"); !strings.Contains(text, "credentials_file: /run/secrets/"+alertmanagerToken+"\n") {
+		t.Error("Alertmanager reads its token elsewhere than `simulate keys` writes it")
+	}
+	for secrets, want := range map[string]string{"": "alertmanager-secrets", "/etc/alertmanager": "/etc/alertmanager"} {
+		project := composed(t, []string{"ALERTMANAGER_SECRETS=" + secrets}, "demo")
+		if m := mounted(project.Services["alertmanager"], "/run/secrets"); m.Source != want || !m.ReadOnly {
+			t.Errorf("ALERTMANAGER_SECRETS=%s mounts %s, read-only %t", secrets, m.Source, m.ReadOnly)
+		}
+	}
+	keys := everything(t).Services["keys"]
+	if m := mounted(keys, "/run/secrets"); m.Source != "alertmanager-secrets" || !slices.Contains(keys.Command, "--alertmanager=/run/secrets") {
+		t.Errorf("the demo's token goes to %q by %q", m.Source, keys.Command)
+	}
+}
+
+// mounted is what a container has at a path.
+func mounted(s types.ServiceConfig, at string) (found types.ServiceVolumeConfig) {
+	for _, v := range s.Volumes {
+		if v.Target == at {
+			found = v
+		}
+	}
+	return found
 }
 
 // TestComposeHardened holds every container to the same: a pinned image, no
@@ -101,6 +139,9 @@ func TestComposeImages(t *testing.T) {
 	from := regexp.MustCompile(`(?m)^FROM (\S+)`)
 	pinned := regexp.MustCompile(`:v?\d+\.\d+(\.\d+)?(-[a-z]+)?$|^gcr\.io/distroless/static-debian12:nonroot$`)
 	for name, s := range everything(t).Services {
+		if s.Image == "wxnotify:local" {
+			s.Build = everything(t).Services["service"].Build
+		}
 		if s.Build == nil {
 			continue
 		}
@@ -211,7 +252,7 @@ func TestComposeVersions(t *testing.T) {
 // listening is where each container takes connections from the others.
 var listening = map[string][]int{
 	"service": {8080, 9090}, "otel-collector": {4317, 4318, 8888, 13133}, "prometheus": {9090}, "alertmanager": {9093},
-	"loki": {3100}, "jaeger": {4317, 16686}, "grafana": {3000}, "mailpit": {1025, 8025}, "inbox": {8090}, "simulator": {8081},
+	"loki": {3100}, "jaeger": {4317, 16686}, "grafana": {3000}, "mailpit": {1025, 8025}, "inbox": {8090}, "dingtalk": {8082}, "simulator": {8081},
 }
 
 // TestComposeAddresses follows every name:port in what a container is given to a
@@ -225,6 +266,9 @@ func TestComposeAddresses(t *testing.T) {
 			if !slices.Contains(listening[name], int(p.Target)) {
 				t.Errorf("%s publishes port %d, where nothing listens", name, p.Target)
 			}
+		}
+		if name == "keys" { // it writes what the service reads
+			s.Networks = project.Services["service"].Networks
 		}
 		for where, text := range reads(t, s) {
 			for _, m := range address.FindAllStringSubmatch(text, -1) {

@@ -87,6 +87,9 @@ func (p PagerConfig) validate(found *problems) {
 	if p.Mode == pagerAlertmanager && p.Alertmanager.Token == (Secret{}) {
 		found.add("pager.alertmanager.token", "missing, so nobody could post alerts", "add {file: …}, or set pager.mode to embedded")
 	}
+	if p.Alertmanager.Token != (Secret{}) && len(p.DingTalk)+len(p.Email)+len(p.Webhook) == 0 {
+		found.add("pager.alertmanager.token", "alerts would be taken, and nobody told", "add a channel: pager.dingtalk, pager.email or pager.webhook")
+	}
 	p.Alertmanager.Token.validate(found, "pager.alertmanager.token", false)
 	p.Heartbeat.URL.validate(found, "pager.heartbeat.url", false)
 	if !slices.Contains([]string{"en", "zh"}, p.Language) {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"wxnotify/service/callback"
 	"wxnotify/service/simulator/wechat"
 	"wxnotify/service/web"
 )
@@ -61,71 +60,6 @@ func readAccount(dir string) (*wechat.Merchant, error) {
 		return nil, usageError{problem{"--keys", plainFileError(err), "make the folder with: wxnotify simulate keys --dir " + dir}}
 	}
 	return account, nil
-}
-
-type simulateKeys struct {
-	Dir  string `default:"account" type:"path" help:"Folder for the keys and wxnotify.yaml."`
-	Name string `default:"shop" help:"The merchant's name: the last part of the notify_url."`
-	Keep bool   `help:"Leave an account that is there already as it is, and succeed."`
-}
-
-// Run makes an account and a configuration that a service can be started with.
-func (k simulateKeys) Run(t terminal) error {
-	if !callback.IsMerchantName(k.Name) {
-		return usageError{problem{"--name", fmt.Sprintf("%q cannot be part of a notify_url", k.Name), "use 1 to 32 characters of a-z 0-9 -"}}
-	}
-	config := filepath.Join(k.Dir, "wxnotify.yaml") // written last: with it the account is whole
-	if _, err := os.Stat(config); err == nil && k.Keep {
-		_, err = fmt.Fprintf(t.out, "The account in %s is kept.\n", k.Dir)
-		return err
-	}
-	if err := mustBeEmpty("--dir", k.Dir); err != nil {
-		return err
-	}
-	account, err := wechat.NewMerchant(k.Name)
-	if err != nil {
-		return err
-	}
-	files, err := account.WriteKeys(k.Dir)
-	if err != nil {
-		return err
-	}
-	text := fmt.Sprintf(`# A simulated account: its private keys lie beside this file. Not for real money.
-store: {path: %q}
-spool: {path: %q, size: 8MiB}
-merchants:
-  %s:
-    mchid: %q
-    appids: [%s]
-    keys:
-      - {id: %s, file: %q}
-      - {file: %q}
-    apiv3_keys: [{file: %q}]
-    v2: {keys: [{file: %q}]}
-`, filepath.Join(k.Dir, "wxnotify.db"), filepath.Join(k.Dir, "wxnotify.spool"), k.Name, account.MchID, account.AppID,
-		account.PublicKeyID, files.PublicKey, files.Certificate, files.APIv3Key, files.APIv2Key)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(t.out, `The account %s is in %s. Now, in two terminals:
-
-  wxnotify serve --config %s
-  wxnotify simulate serve --target http://127.0.0.1:8080 --keys %s --rate 5
-`, k.Name, k.Dir, config, k.Dir)
-	return err
-}
-
-// mustBeEmpty keeps us from writing over somebody's keys.
-func mustBeEmpty(flag, dir string) error {
-	switch found, err := os.ReadDir(dir); {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return usageError{problem{flag, plainFileError(err), "name a folder that can be read"}}
-	case len(found) > 0:
-		return usageError{problem{flag, dir + " already holds " + found[0].Name(), "name an empty folder, or one that does not exist yet"}}
-	}
-	return nil
 }
 
 type simulateSign struct {

@@ -46,6 +46,9 @@ func TestSimulateDingTalk(t *testing.T) {
 	if kind := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "text/html") {
 		t.Errorf("the page is a %d %s", res.StatusCode, kind)
 	}
+	if !strings.Contains(out.String(), "━━") {
+		t.Errorf("the message is not printed: %s", out)
+	}
 	stop()
 	if code := <-ended; code != exitOK || !strings.Contains(out.String(), "1 requests, 1 messages taken") {
 		t.Errorf("exit %d: %s", code, out)
@@ -54,7 +57,7 @@ func TestSimulateDingTalk(t *testing.T) {
 
 func TestSimulateDingTalkRefuses(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--listen", "0.0.0.0:0"}, {"--speed", "0"}} {
+	for _, args := range [][]string{{"--listen", "0.0.0.0:0"}, {"--speed", "0"}, {"--keys", t.TempDir()}} {
 		if code, out, errs := invoke(t.Context(), append([]string{"simulate", "dingtalk"}, args...)...); code != exitUsage {
 			t.Errorf("%q: exit %d: %s%s", args, code, out, errs)
 		}

@@ -26,7 +26,7 @@ import (
 // own, so that none sees another's alerts.
 func TestStack(t *testing.T) {
 	t.Parallel()
-	s := newStack(t)
+	s := newStack(t, toldByAlertmanager)
 	// The one that Prometheus looks after (up) is there before Prometheus is.
 	calm := s.serve(t, "calm", []string{"calm"}, func(c *Config) { c.Private.Listen = s.doors["service:9090"] })
 	s.up(t, stackParts...)

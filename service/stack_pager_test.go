@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -25,7 +26,7 @@ import (
 // once, whoever sees it first, and also by a wxnotify that nothing watches.
 func TestStackPager(t *testing.T) {
 	t.Parallel()
-	s := newStack(t)
+	s := newStack(t, toldByPager)
 	token := s.postToPager(t)
 	f := newFront(t, s)
 	both := s.guard(t, f, token, pagerBoth, "stale", "key", "stranger", "fence")
@@ -81,22 +82,12 @@ func TestStackPagerRoutes(t *testing.T) {
 	}
 }
 
-// postToPager has Alertmanager use the configuration for an installation whose
-// pager has channels, and returns the file of the token that it posts with.
+// postToPager gives Alertmanager a token to post with, and returns its file.
 func (s *stack) postToPager(t *testing.T) (token string) {
 	t.Helper()
-	s.up(t, "mailpit") // the first part makes everybody's configuration
-	text, err := os.ReadFile(filepath.Join(s.dir, "config", "alertmanager-pager.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const secret = "/run/secrets/alertmanager_token"
-	if n := strings.Count(string(text), " "+secret+"\n"); n != 1 {
-		t.Fatalf("%s stands %d times in the configuration", secret, n)
-	}
-	token = written(t, testToken)
-	mine := strings.Replace(string(text), " "+secret+"\n", " "+token+"\n", 1)
-	if err := os.WriteFile(filepath.Join(s.dir, "config", "alertmanager.yml"), []byte(mine), 0o600); err != nil {
+	s.up(t, "mailpit") // it claims the stack's folder
+	token = filepath.Join(s.dir, "secrets", alertmanagerToken)
+	if err := errors.Join(os.Mkdir(filepath.Dir(token), 0o700), os.WriteFile(token, []byte(testToken), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	return token
@@ -155,8 +146,12 @@ func headline(merchant string, reason callback.Reason) string {
 }
 
 // chats are the robot's messages that tell of an incident.
-func chats(robot *dingtalk.Robot, incident string) (found []dingtalk.Message) {
-	for _, m := range robot.Messages() {
+func chats(robot *dingtalk.Robot, incident string) []dingtalk.Message {
+	return chatsOf(robot.Messages(), incident)
+}
+
+func chatsOf(all []dingtalk.Message, incident string) (found []dingtalk.Message) {
+	for _, m := range all {
 		if strings.Contains(strings.ReplaceAll(m.Text, `\`, ""), incident) {
 			found = append(found, m)
 		}

@@ -21,7 +21,7 @@ import (
 // of its own: the others would notice.
 func TestStackRestarts(t *testing.T) {
 	t.Parallel()
-	s := newStack(t)
+	s := newStack(t, toldByAlertmanager)
 	s.up(t, stackParts...)
 	s.readMails(t)
 	t.Run("service", func(t *testing.T) { serviceKilled(t, s) })

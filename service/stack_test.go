@@ -25,19 +25,27 @@ import (
 // an inbox of our own: what runs here is what `make stack` runs.
 type stack struct {
 	dir   string
+	alert string            // Alertmanager's configuration, of those in alerts/
 	doors map[string]string // address by the name that the configuration uses
 	inbox *webhook.Inbox
 	mails *mailbox
 }
 
+// Who tells people: Alertmanager, or wxnotify's own pager, which is the default.
+const (
+	toldByAlertmanager = "alertmanager.yml"
+	toldByPager        = "alertmanager-pager.yml"
+)
+
 // stackParts are the parts that a test does not play itself.
 var stackParts = []string{"mailpit", "alertmanager", "prometheus", "loki", "jaeger", "otel-collector"}
 
 // newStack prepares a stack, of which nothing runs yet but the inbox. It ends with
-// the test, or with this process.
-func newStack(t *testing.T) *stack {
+// the test, or with this process. alert is Alertmanager's configuration; empty: that
+// of who says nothing.
+func newStack(t *testing.T, alert string) *stack {
 	t.Helper()
-	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), doors: map[string]string{}, inbox: webhook.New(nil)}
+	s := &stack{dir: filepath.Join(t.TempDir(), "stack"), alert: alert, doors: map[string]string{}, inbox: webhook.New(nil)}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +53,7 @@ func newStack(t *testing.T) *stack {
 	for _, door := range []string{
 		"service:8080", "service:9090", "otel-collector:4317", "otel-collector:4318", "otel-collector:8888", "otel-collector:13133",
 		"prometheus:9090", "alertmanager:9093", "loki:3100", "loki:9095", "jaeger:4317", "jaeger:16686", "jaeger:13133", "jaeger:16685",
-		"grafana:3000", "mailpit:1025", "mailpit:8025", "inbox:8090", "simulator:8081",
+		"grafana:3000", "mailpit:1025", "mailpit:8025", "inbox:8090", "dingtalk:8082", "simulator:8081",
 	} {
 		s.doors[door] = freeAddress(t)
 		fmt.Fprintf(&addresses, "%s %s\n", door, s.doors[door])
@@ -82,7 +90,7 @@ func (s *stack) down(t *testing.T, parts ...string) { t.Helper(); s.script(t, "d
 func (s *stack) script(t *testing.T, name string, args ...string) {
 	t.Helper()
 	c := exec.Command("../.ci/stack/"+name, args...)
-	c.Env = append(os.Environ(), "STACK_STATE="+s.dir, fmt.Sprintf("UNTIL=%d", os.Getpid()))
+	c.Env = append(os.Environ(), "ALERTMANAGER_CONFIG="+s.alert, "STACK_STATE="+s.dir, fmt.Sprintf("UNTIL=%d", os.Getpid()))
 	if said, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, said)
 	}

@@ -9,14 +9,14 @@ state=${STACK_STATE:-${XDG_STATE_HOME:-$HOME/.local/state}/wxnotify-stack}
 
 # In the order in which they start: who is told before who tells. An alert that
 # Prometheus cannot deliver is sent again only after a minute.
-parts=(mailpit inbox alertmanager prometheus loki jaeger otel-collector service simulator)
+parts=(mailpit inbox dingtalk alertmanager prometheus loki jaeger otel-collector service simulator)
 
 # What the shipped configuration calls each door, as docker-compose.yml does; the
 # last line has those that only the native parts need.
 doors=(
 	service:8080 service:9090 otel-collector:4317 otel-collector:4318 otel-collector:8888 otel-collector:13133
 	prometheus:9090 alertmanager:9093 loki:3100 jaeger:4317 jaeger:16686 grafana:3000 mailpit:1025 mailpit:8025 inbox:8090
-	simulator:8081 loki:9095 jaeger:13133 jaeger:16685
+	dingtalk:8082 simulator:8081 loki:9095 jaeger:13133 jaeger:16685
 )
 
 # A stack's folder goes away with it, so it must not be anybody else's. Who
@@ -67,6 +67,7 @@ configure() {
 		while read -r door address; do
 			text=${text//"$door"/"$address"}
 		done <"$state/addresses"
+		text=${text//\/run\/secrets\//"$state/secrets/"}
 		printf '%s\n' "$text" >"$file"
 	done < <(find "$new" -type f -print0)
 	mv "$new" "$state/config"
@@ -78,7 +79,7 @@ build() {
 	mkdir -p "$state/bin"
 	for part in "$@"; do
 		case $part in
-		inbox | service | simulator)
+		inbox | dingtalk | service | simulator)
 			if [[ ! -e $state/bin/wxnotify ]]; then CGO_ENABLED=0 go build -o "$state/bin/wxnotify" ./service; fi
 			;;
 		*)
@@ -104,8 +105,12 @@ describe() {
 		line=("$bin/wxnotify" simulate inbox --listen "$(at inbox:8090)")
 		ready=$(at inbox:8090)/healthz
 		;;
+	dingtalk)
+		line=("$bin/wxnotify" simulate dingtalk --listen "$(at dingtalk:8082)" --keys "$state/account")
+		ready=$(at dingtalk:8082)/healthz
+		;;
 	alertmanager)
-		line=("$bin/alertmanager" --config.file="$config/alertmanager.yml" --storage.path="$data"
+		line=("$bin/alertmanager" --config.file="$config/${ALERTMANAGER_CONFIG:-alertmanager-pager.yml}" --storage.path="$data"
 			--web.listen-address="$(at alertmanager:9093)" --web.external-url="http://$(at alertmanager:9093)"
 			--cluster.listen-address=)
 		ready=$(at alertmanager:9093)/-/ready
@@ -148,6 +153,21 @@ describe() {
 		ready=$(at simulator:8081)/healthz
 		;;
 	esac
+}
+
+# account makes the demo's merchant, whose service tells the mailbox and the robot,
+# and the token that Alertmanager posts to it with.
+account() {
+	"$state/bin/wxnotify" simulate keys --dir "$state/account" --alertmanager "$state/secrets" \
+		--mail "$(at mailpit:1025)" --dingtalk "http://$(at dingtalk:8082)" \
+		--link-runbooks "http://$(at prometheus:9090)/user" \
+		--link-trace "http://$(at jaeger:16686)/api/traces/{trace_id}" >/dev/null
+}
+
+# tells_who_listens reports whether mailbox and robot are where the account has them.
+tells_who_listens() {
+	grep -qF "//$(at dingtalk:8082)/" "$state/account/dingtalk_url" &&
+		grep -qF "port: $(port mailpit:1025)," "$state/account/wxnotify.yaml"
 }
 
 # answers HOST:PORT/PATH reports whether a GET is answered with 200. It needs

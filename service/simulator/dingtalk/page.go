@@ -3,11 +3,13 @@ package dingtalk
 import (
 	"bytes"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/yuin/goldmark"
 )
@@ -37,6 +39,29 @@ func (r *Robot) page(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 	_ = pageTemplate.Execute(w, bubbles) // the other side has gone
+}
+
+// block is the message in a terminal: its markdown as it was sent.
+func (m Message) block() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "━━ %s  %s ━━\n", m.At.In(china).Format("15:04:05"), printable(m.Title))
+	for line := range strings.Lines(m.Text) {
+		if line = strings.TrimSpace(line); line != "" {
+			fmt.Fprintf(&b, "   %s\n", printable(line))
+		}
+	}
+	b.WriteByte('\n')
+	return b.String()
+}
+
+// printable leaves out what a terminal would obey.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // china is where the telephones are.

@@ -32,6 +32,10 @@ type Options struct {
 	Keywords []string
 	// Speed compresses the minute and the ten minutes of silence; 0: 1.
 	Speed float64
+	// Out, if not nil, is where each message is printed as it is taken.
+	Out io.Writer
+	// Anywhere lets it listen elsewhere than on the loopback: in a container.
+	Anywhere bool
 }
 
 // Robot is one custom robot.
@@ -178,6 +182,9 @@ func (r *Robot) judge(q *http.Request, body []byte, now time.Time) (code int, de
 	r.report.Taken++
 	if r.taken = append(r.taken, m); len(r.taken) > kept {
 		r.taken = r.taken[1:]
+	}
+	if r.opts.Out != nil {
+		_, _ = io.WriteString(r.opts.Out, m.block()) // it was taken all the same
 	}
 	return CodeOK, ""
 }

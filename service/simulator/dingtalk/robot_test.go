@@ -239,6 +239,31 @@ func TestListenStaysHome(t *testing.T) {
 	}
 }
 
+// TestListenAnywhere: in a container the loopback is not enough.
+func TestListenAnywhere(t *testing.T) {
+	t.Parallel()
+	s, err := dingtalk.Listen(t.Context(), ":0", dingtalk.New(dingtalk.Options{Anywhere: true}), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+}
+
+// TestPrints: a message is printed as it was sent, but for what a terminal obeys.
+func TestPrints(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	r := dingtalk.New(dingtalk.Options{Token: "T", Out: &out})
+	send(t, r, query(), `{"msgtype":"markdown","markdown":{"title":"3 failed","text":"### 3 \\[failed\\]\n\n- \u001b[31m未入账"}}`)
+	if _, said, _ := strings.Cut(out.String(), "  "); said != "3 failed ━━\n   ### 3 \\[failed\\]\n   - [31m未入账\n\n" {
+		t.Errorf("printed %q", out.String())
+	}
+	send(t, r, url.Values{"access_token": {"wrong"}}, `{"msgtype":"text","text":{"content":"refused"}}`)
+	if strings.Contains(out.String(), "refused") {
+		t.Error("what was refused is printed")
+	}
+}
+
 // TestPageShowsNoHTML: what was sent as HTML is not run by who looks at it.
 func TestPageShowsNoHTML(t *testing.T) {
 	t.Parallel()

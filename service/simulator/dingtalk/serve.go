@@ -73,11 +73,11 @@ type Server struct {
 	done chan error
 }
 
-// Listen serves a robot on addr, which must be of the loopback: a stand-in is
-// nobody else's business. With secure it speaks TLS.
+// Listen serves a robot on addr, which must be of the loopback unless it may be
+// anywhere: a stand-in is nobody else's business. With secure it speaks TLS.
 func Listen(ctx context.Context, addr string, r *Robot, secure bool) (*Server, error) {
 	host, _, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if ip := net.ParseIP(host); !r.opts.Anywhere && (err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback())) {
 		return nil, errors.New("dingtalk: a stand-in listens on the loopback only, such as 127.0.0.1:8082")
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)

@@ -18,10 +18,11 @@ const usage = `simulated WeChat Pay (微信支付)
 POST /payments  send payments; all members are optional
                 {"merchant":"shop","kind":"payment","amount":1234,"out_trade_no":"T1","count":1,
                  "fault":"probe","times":1,"copies":0,"delay":"30s"}
-                without "fault" the shares of /faults decide
+                without "fault" the shares of /faults decide; before there are any, nothing goes wrong
 POST /refunds   refund a payment sent from here
                 {"out_trade_no":"T1","amount":1234,"kind":"refund","fault":"","times":1,"copies":0,"delay":"0s"}
-POST /faults    how often things go wrong, as shares of 1, from now on
+POST /faults    how often things go wrong, as shares of 1, from now on: with these payments,
+                and with the mix of --rate
                 {"faults":{"probe":0.01,"lost_answer":0.02},"copies":0.1,"late":0.05}
 GET  /ledger    counts, and the latest messages (?latest=20)
 GET  /ledger?id=ID  the story of one message
@@ -34,7 +35,7 @@ GET  /healthz   200
 //     answers 202 with their numbers at once;
 //   - POST /refunds refunds a payment that was sent from here: "kind" is refund,
 //     refund_abnormal, refund_closed or refund_v2;
-//   - POST /faults sets the [Shares] for what follows;
+//   - POST /faults sets the [Shares] for what follows, also of a running [Mix];
 //   - GET /ledger answers the [Report] and the latest entries, with ?id= one entry;
 //   - GET /healthz answers 200; GET / explains all of this.
 //
@@ -59,7 +60,6 @@ type control struct {
 	merchants []*Merchant
 
 	mu     sync.Mutex
-	shares Shares
 	orders map[string]*Message // payments sent from here, by out_trade_no
 	oldest []string
 }
@@ -153,11 +153,12 @@ func (c *control) plan(q order, k Kind) (Plan, error) {
 	if !k.Known() {
 		return Plan{}, fmt.Errorf("no kind %q", k)
 	}
-	c.mu.Lock()
-	plan := c.shares.plan(k)
-	c.mu.Unlock()
-	if q.Fault != nil {
-		plan = Plan{Fault: *q.Fault}
+	var plan Plan
+	switch ordered := c.platform.shares.Load(); {
+	case q.Fault != nil:
+		plan.Fault = *q.Fault
+	case ordered != nil:
+		plan = ordered.plan(k)
 	}
 	plan.Times = q.Times
 	if q.Copies > 0 {
@@ -204,9 +205,7 @@ func (c *control) faults(w http.ResponseWriter, r *http.Request) {
 		refuseRequest(w, errors.New("shares are between 0 and 1, all faults together too"))
 		return
 	}
-	c.mu.Lock()
-	c.shares = s
-	c.mu.Unlock()
+	c.platform.shares.Store(&s)
 	reply(w, http.StatusOK, s)
 }
 

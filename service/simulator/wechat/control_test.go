@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"wxnotify/service/simulator/wechat"
 )
@@ -128,5 +129,46 @@ func TestControlRefusesNonsense(t *testing.T) {
 	}
 	if r := c.platform.Ledger().Report(); r.Sendings != 0 {
 		t.Errorf("something was sent: %s", r)
+	}
+}
+
+// TestControlSetsTheMix: what is ordered while a mix runs holds for its next
+// messages, instead of its own shares.
+func TestControlSetsTheMix(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := contextWithCancel(t)
+	came := make(chan struct{})
+	p := wechat.New(wechat.Options{Transport: answering(func(*http.Request) (int, string) {
+		select {
+		case came <- struct{}{}:
+		case <-ctx.Done():
+		}
+		return http.StatusNoContent, ""
+	})})
+	m := merchantAt(t, "http://shop/wechatpay/shop")
+	c := console{t, p, p.Control(ctx, m)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = p.Run(ctx, wechat.Mix{
+			Merchants: []*wechat.Merchant{m}, Kinds: map[wechat.Kind]float64{wechat.Payment: 1}, Rate: 200,
+			Shares: wechat.Shares{Faults: map[wechat.Fault]float64{wechat.Forged: 1}},
+		}) // ends with ctx
+	}()
+	defer func() { cancel(); <-ended; p.Close() }()
+	for range 20 {
+		<-came
+	}
+	if r := p.Ledger().Report(); r.Strangers < 20 || r.Messages > 0 {
+		t.Errorf("before anything is ordered: %d strangers, %d messages", r.Strangers, r.Messages)
+	}
+	c.call(http.MethodPost, "/faults", `{"faults":{}}`, http.StatusOK)
+	late := time.After(10 * time.Second)
+	for p.Ledger().Report().Messages == 0 {
+		select {
+		case <-came:
+		case <-late:
+			t.Fatal("the mix goes on with its own shares")
+		}
 	}
 }

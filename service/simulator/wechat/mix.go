@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,7 @@ func draw[K comparable](weights map[K]float64, total float64) (hit K) {
 
 // Mix is the traffic of a day: many messages of many kinds.
 type Mix struct {
+	// Shares hold until others are set at the platform's Control.
 	Shares
 	Merchants []*Merchant
 	Kinds     map[Kind]float64 // weights
@@ -92,7 +94,7 @@ func (p *Platform) Run(ctx context.Context, mix Mix) (Report, error) {
 	if mix.Progress != nil {
 		defer p.watch(mix.Progress)()
 	}
-	s := shopper{mix: mix, open: map[*Merchant][]Order{}}
+	s := shopper{mix: mix, ordered: &p.shares, open: map[*Merchant][]Order{}}
 	var begun sync.WaitGroup
 	start := time.Now()
 	for n := 0; await(sending, mix.Stop, start.Add(time.Duration(float64(n)*float64(time.Second)/mix.Rate))); n++ {
@@ -157,8 +159,9 @@ func (p *Platform) watch(progress func(Report)) (end func()) {
 
 // shopper makes the messages of a mix. It refunds what was paid.
 type shopper struct {
-	mix  Mix
-	open map[*Merchant][]Order // paid soundly and not refunded
+	mix     Mix
+	ordered *atomic.Pointer[Shares] // instead of the mix's, once there are any
+	open    map[*Merchant][]Order   // paid soundly and not refunded
 }
 
 // refundable bounds the orders that wait for their refund.
@@ -180,7 +183,11 @@ func (s *shopper) next() (*Message, Plan) {
 			order.Refund = 1 + rand.Int64N(order.Total)
 		}
 	}
-	plan := s.mix.plan(kind)
+	shares := s.mix.Shares
+	if ordered := s.ordered.Load(); ordered != nil {
+		shares = *ordered
+	}
+	plan := shares.plan(kind)
 	if kind.Paid() && (plan.Fault == None || plan.Fault == LostAnswer) && len(s.open[merchant]) < refundable {
 		s.open[merchant] = append(s.open[merchant], order)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type Platform struct {
 	lines   [maxCopies]line
 	ledger  *Ledger
 	sending sync.WaitGroup
+	shares  atomic.Pointer[Shares] // set at Control; nil: never
 }
 
 // maxCopies is how often one message can be sent at the same instant.
