@@ -34,7 +34,7 @@ func (d *DB) writeAnswers() {
 	}
 	_ = d.transact(func(w *writing) error {
 		for _, a := range answers {
-			if _, err := w.exec(w.st.answered, a); err != nil {
+			if _, err := w.exec(noteAnswer, a); err != nil {
 				return err
 			}
 		}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"wxnotify/service/callback"
 )
@@ -11,29 +13,29 @@ import (
 // write puts a batch into one transaction: the proven arrivals first, then the
 // strangers', each apart so that none of them can fail a proven one. Carefully,
 // every arrival is apart, and one that the database refuses leaves a bare row.
+// The verdicts are in the order in which it leaves the jobs.
 func (d *DB) write(ctx context.Context, jobs []*job, carefully bool) ([]verdict, error) {
-	verdicts := make([]verdict, len(jobs))
+	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(a.rank(), b.rank()) })
+	strangers := slices.IndexFunc(jobs, (*job).stray)
+	if strangers < 0 {
+		strangers = len(jobs)
+	}
+	var verdicts []verdict
 	err := d.transactIn(ctx, func(w *writing) (err error) {
-		for i, j := range jobs {
-			switch {
-			case j.stray():
-				continue
-			case carefully:
-				verdicts[i], err = w.carefully(j, w.arrive)
-			default:
-				verdicts[i], err = w.arrive(j)
-			}
-			if err != nil {
+		apart := jobs
+		verdicts = nil
+		if !carefully {
+			apart = jobs[strangers:]
+			if verdicts, err = w.together(jobs[:strangers]); err != nil {
 				return err
 			}
 		}
-		for i, j := range jobs {
-			if !j.stray() {
-				continue
-			}
-			if verdicts[i], err = w.carefully(j, w.arrive); err != nil {
+		for _, j := range apart {
+			v, err := w.carefully(j, w.arrive)
+			if err != nil {
 				return err
 			}
+			verdicts = append(verdicts, v)
 		}
 		return nil
 	})

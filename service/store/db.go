@@ -120,10 +120,11 @@ const readers = 4
 
 // writer is the one connection that writes, and its statements.
 type writer struct {
-	pool *sqlx.DB
-	home files
-	st   *statements
-	raw  driver.Conn // the one connection, below database/sql
+	pool   *sqlx.DB
+	home   files
+	st     *statements
+	insert inserter
+	raw    driver.Conn // the one connection, below database/sql
 }
 
 // connect opens the writer and checks it: after every outage, not only at start.
@@ -140,6 +141,9 @@ func (d *DB) connect(ctx context.Context) (*writer, error) {
 			return err
 		}
 		if w.st, err = prepare(ctx, w.pool); err != nil {
+			return fmt.Errorf("store: preparing the statements: %w", err)
+		}
+		if w.insert, err = d.dialect.inserter(ctx, w.pool); err != nil {
 			return fmt.Errorf("store: preparing the statements: %w", err)
 		}
 		for _, path := range d.dialect.files(d.opts.Path) {

@@ -25,6 +25,8 @@ type dialect struct {
 	writer, reader func(path string) string
 	// files lists what lies on this machine's disk while the database is open.
 	files func(path string) []string
+	// inserter makes ready what inserts, on the writer's connection.
+	inserter func(ctx context.Context, db *sqlx.DB) (inserter, error)
 	// guard reads back that a commit is durable, and refuses otherwise.
 	guard func(ctx context.Context, db *sqlx.DB) error
 	// rejects reports whether the engine refused the data: another row may

@@ -80,6 +80,7 @@ func (e entry) job() *job {
 	if e.Known {
 		n := e.notification(e.Merchant)
 		j.message, j.refusal.Notification = &n, &n
+		j.digest = digestOf(n)
 	}
 	return j
 }

@@ -2,11 +2,8 @@ package store
 
 import (
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"errors"
-
-	"github.com/jmoiron/sqlx"
 
 	"wxnotify/service/callback"
 )
@@ -21,106 +18,80 @@ func digestOf(n callback.Notification) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// noticeOf makes the row that an arrival of n would insert.
-func (w *writing) noticeOf(n callback.Notification, a *arrival, verified bool) notice {
+// noticeOf makes the row that the arrivals of a message would insert.
+func (w *writing) noticeOf(g *group) notice {
+	first, last := &g.sendings[0].row, &g.sendings[len(g.sendings)-1].row
 	row := notice{
-		Merchant: n.Merchant, EventID: n.Event(), Standing: accepted, Closed: w.now,
-		First: a.Received, Last: a.Received, FirstTrace: a.Trace, LastTrace: a.Trace,
-		Callback: a.ID, message: messageOf(n),
+		Merchant: g.message.Merchant, EventID: g.message.Event(), Standing: accepted, Closed: w.now,
+		Arrivals: len(g.sendings), First: first.Received, Last: last.Received,
+		FirstTrace: first.Trace, LastTrace: last.Trace,
+		Callback: first.ID, message: messageOf(g.message),
 	}
-	if verified {
-		row.Facts = digestOf(n)
+	for i, s := range g.sendings {
+		row.First, row.Last = min(row.First, s.row.Received), max(row.Last, s.row.Received)
+		if i > 0 {
+			row.PreviousTrace = g.sendings[i-1].row.Trace
+		}
+	}
+	if g.sendings[0].job.verified {
+		row.Facts = g.sendings[0].job.digest
+	}
+	if g.refusal != nil {
+		row.Standing, row.Reason, row.Closed = outstanding, string(g.refusal.Reason), 0
+		if g.refusal.Reason == callback.ReasonProbe {
+			row.Standing = watched
+		}
 	}
 	return row
 }
 
-// meet counts this arrival of a message: as the first, or as a further copy of
-// a row that agrees with it. If the only row there is contradicts it, ok is false.
-func (w *writing) meet(row *notice) (first, ok bool, err error) {
-	switch err := w.st.insertNotice.QueryRowContext(w.ctx, row).Scan(&row.ID); {
-	case err == nil:
-		row.Arrivals = 1
-		return true, true, nil
-	case !errors.Is(err, sql.ErrNoRows):
-		return false, false, err
-	}
-	if met, err := w.further(w.st.arriveByKey, row); met || err != nil {
-		return false, met, err
+// again counts arrivals of a message as further copies of a row that agrees
+// with it. If the only row there is contradicts it, met is false.
+func (w *writing) again(g *group) (met bool, err error) {
+	if met, err := w.further(g, arriveByKey, `business_key = ?`, g.row.BusinessKey); met || err != nil {
+		return met, err
 	}
 	var sameKey int
 	if err := w.get(&sameKey, `SELECT count(*) FROM notifications WHERE business_key = ? AND merchant = ?`,
-		row.BusinessKey, row.Merchant); err != nil || sameKey > 0 {
-		return false, false, err
-	}
-	met, err := w.further(w.st.arriveByID, row)
-	return false, met, err
-}
-
-// further counts one more copy and brings row up to what the table says.
-func (w *writing) further(stmt *sqlx.NamedStmt, row *notice) (bool, error) {
-	switch err := stmt.GetContext(w.ctx, row, row); {
-	case errors.Is(err, sql.ErrNoRows):
-		return false, nil
-	case err != nil:
+		g.row.BusinessKey, g.row.Merchant); err != nil || sameKey > 0 {
 		return false, err
 	}
-	return true, nil
+	return w.further(g, arriveByID, `notification_id = ?`, g.row.NotificationID)
 }
 
-// accept books a verified notification: once.
-func (w *writing) accept(n callback.Notification, a *arrival) (v verdict, err error) {
-	row := w.noticeOf(n, a, true)
-	first, ok, err := w.meet(&row)
-	if err != nil {
-		return v, err
+// further counts the copies and brings the group's row up to what the table says.
+func (w *writing) further(g *group, stmt statement, where, id string) (met bool, err error) {
+	if done, err := w.exec(stmt, g.row); done == 0 || err != nil {
+		return false, err
 	}
-	if !ok {
-		return w.contradicts(n, a)
+	if err := w.get(&g.row, `SELECT id, notification_id, event_id, standing, reason, arrivals, first_trace, previous_trace
+FROM notifications WHERE `+where+` AND merchant = ?`, id, g.row.Merchant); err != nil {
+		return false, err
 	}
-	v.arrived(a, row)
-	if !first {
-		if row.NotificationID != n.ID {
-			if err := w.closeOpened(row, n.ID); err != nil {
-				return v, err
-			}
-		}
-		done, err := w.book(row, n)
-		if err != nil {
-			return v, err
-		}
-		if !done {
-			v.known(row)
-			return v, nil
-		}
+	g.arrived()
+	if g.refusal != nil && g.refusal.Reason != callback.ReasonProbe {
+		row := g.row
+		row.Reason = string(g.refusal.Reason)
+		_, err = w.exec(reviveNotice, row)
 	}
-	reason, err := w.credit(n)
-	switch {
-	case err != nil:
-		return v, err
-	case reason == "":
-		v.Event = n.Event()
-		return v, w.announce(v.Event, row.ID)
-	case reason.Quarantined():
-		v.Quarantine = reason
-		row.Standing = quarantined
-	default:
-		v.refusal = callback.Refuse(reason, "")
-		v.refusal.Notification = &n
-		row.Standing = outstanding
-	}
-	row.Reason = string(reason)
-	_, err = w.exec(w.st.standNotice, row)
-	return v, err
+	return true, err
 }
 
-// book makes an open row the verified message n. It does nothing to a row that
-// is decided.
-func (w *writing) book(row notice, n callback.Notification) (done bool, err error) {
-	if row.Standing == accepted || row.Standing == quarantined {
+// book makes an open row the group's verified message. It does nothing to a row
+// that is decided.
+func (w *writing) book(g *group) (done bool, err error) {
+	n := g.message
+	if g.row.NotificationID != n.ID {
+		if err := w.closeOpened(g.row, n.ID); err != nil {
+			return false, err
+		}
+	}
+	if g.row.Standing == accepted || g.row.Standing == quarantined {
 		return false, nil // most copies: the statement would find nothing
 	}
+	row := g.row
 	row.Closed, row.EventID = w.now, n.Event()
-	rows, err := w.exec(w.st.acceptNotice, row)
+	rows, err := w.exec(acceptNotice, row)
 	return rows > 0, err
 }
 
@@ -135,46 +106,28 @@ WHERE notification_id = ? AND merchant = ? AND id <> ? AND facts = '' AND standi
 
 // contradicts keeps a message that says something else than an earlier one of
 // the same id or key. The earlier one's standing is not touched.
-func (w *writing) contradicts(n callback.Notification, a *arrival) (v verdict, err error) {
-	mark := conflictMark + digestOf(n)[:16]
-	n.Key, n.ID = n.Key+mark, n.ID+mark
-	row := w.noticeOf(n, a, true)
-	row.Standing, row.Reason, row.Closed = quarantined, string(callback.ReasonConflict), 0
-	switch _, ok, err := w.meet(&row); {
-	case err != nil:
-		return v, err
-	case !ok:
-		return v, errors.New("store: a conflict within a conflict")
+func (w *writing) contradicts(g *group) error {
+	mark := conflictMark + digestOf(g.message)[:16]
+	g.message.Key, g.message.ID = g.message.Key+mark, g.message.ID+mark
+	refusal := g.refusal
+	g.refusal = nil
+	g.row = w.noticeOf(g)
+	g.row.Facts = digestOf(g.message)
+	g.row.Standing, g.row.Reason, g.row.Closed = quarantined, string(callback.ReasonConflict), 0
+	if err := w.insert.notices(w, []*notice{&g.row}); err != nil {
+		return err
 	}
-	v.arrived(a, row)
-	v.known(row)
-	return v, nil
-}
-
-// refuse keeps a proven message that was not accepted: its money is missing.
-func (w *writing) refuse(n callback.Notification, verified bool, r *callback.Refusal, a *arrival) (v verdict, err error) {
-	v.refusal = r
-	row := w.noticeOf(n, a, verified)
-	row.Standing, row.Reason, row.Closed = outstanding, string(r.Reason), 0
-	if r.Reason == callback.ReasonProbe {
-		row.Standing = watched
+	if g.row.ID != 0 {
+		g.arrived()
+	} else if met, err := w.again(g); err != nil {
+		return err
+	} else if !met {
+		return errors.New("store: a conflict within a conflict")
 	}
-	first, ok, err := w.meet(&row)
-	if err != nil {
-		return v, err
+	if refusal == nil {
+		g.known()
 	}
-	if !ok {
-		conflict, err := w.contradicts(n, a)
-		conflict.Commit = callback.Commit{Trail: conflict.Trail}
-		conflict.refusal = r
-		return conflict, err
-	}
-	v.arrived(a, row)
-	if !first && r.Reason != callback.ReasonProbe {
-		row.Reason = string(r.Reason)
-		_, err = w.exec(w.st.reviveNotice, row)
-	}
-	return v, err
+	return nil
 }
 
 // outgoing is one row of outbox.
@@ -182,15 +135,21 @@ type outgoing struct {
 	EventID      string `db:"event_id"`
 	Destination  string `db:"destination"`
 	Notification int64  `db:"notification"`
+	State        string `db:"state"`
+	Attempts     int    `db:"attempts"`
+	Due          int64  `db:"due_at"`
+	Lease        string `db:"lease"`
+	LeasedUntil  int64  `db:"leased_until"`
 	Created      int64  `db:"created_at"`
+	Done         int64  `db:"done_at"`
 }
 
-// announce puts the event into the outbox, once for each destination.
-func (w *writing) announce(event string, notification int64) error {
-	for _, destination := range w.db.opts.Destinations {
-		if _, err := w.exec(w.st.insertOutbox, outgoing{event, destination, notification, w.now}); err != nil {
-			return err
-		}
+// announcement is an event on its way into the outbox, once for each destination.
+func (d *DB) announcement(event string, notification, now int64) (rows []outgoing) {
+	for _, destination := range d.opts.Destinations {
+		rows = append(rows, outgoing{
+			EventID: event, Destination: destination, Notification: notification, State: "pending", Due: now, Created: now,
+		})
 	}
-	return nil
+	return rows
 }

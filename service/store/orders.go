@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"wxnotify/service/callback"
 )
@@ -12,11 +14,6 @@ import (
 // statement here carries its own condition, and the caller counts the rows: no
 // order is read first and written later.
 const (
-	sqlInsertOrder = `INSERT INTO orders (
-	merchant, out_trade_no, amount, currency, state, transaction_id, refunded, registered, paid_at, updated_at)
-VALUES (:merchant, :out_trade_no, :amount, :currency, :state, :transaction_id, :refunded, :registered, :paid_at, :updated_at)
-ON CONFLICT DO NOTHING`
-
 	sqlSameAmount = ` AND amount = :amount AND (currency = :currency OR currency = '' OR :currency = '')`
 
 	// A refund may have come before: then the payment fills in its facts and the
@@ -29,10 +26,10 @@ WHERE merchant = :merchant AND out_trade_no = :out_trade_no` + sqlSameAmount + `
 	AND (transaction_id = '' OR transaction_id = :transaction_id)`
 
 	sqlRefundOrder = `UPDATE orders
-SET refunded = refunded + :refunded,
-	state = CASE WHEN refunded + :refunded >= amount THEN 'refunded' ELSE 'partly_refunded' END,
+SET state = CASE WHEN refunded + :refunded >= amount THEN 'refunded' ELSE 'partly_refunded' END,
 	transaction_id = CASE WHEN transaction_id = '' THEN :transaction_id ELSE transaction_id END,
-	updated_at = :updated_at
+	updated_at = :updated_at,
+	refunded = refunded + :refunded
 WHERE merchant = :merchant AND out_trade_no = :out_trade_no` + sqlSameAmount + `
 	AND (transaction_id = '' OR :transaction_id = '' OR transaction_id = :transaction_id)
 	AND refunded + :refunded <= amount`
@@ -45,9 +42,9 @@ SET state = CASE WHEN state = 'expected' THEN 'paid' ELSE state END,
 WHERE merchant = :merchant AND out_trade_no = :out_trade_no`
 
 	sqlBelieveRefund = `UPDATE orders
-SET refunded = refunded + :refunded,
-	state = CASE WHEN refunded + :refunded >= amount THEN 'refunded' ELSE 'partly_refunded' END,
-	updated_at = :updated_at
+SET state = CASE WHEN refunded + :refunded >= amount THEN 'refunded' ELSE 'partly_refunded' END,
+	updated_at = :updated_at,
+	refunded = refunded + :refunded
 WHERE merchant = :merchant AND out_trade_no = :out_trade_no`
 )
 
@@ -106,32 +103,81 @@ func moves(n callback.Notification) bool {
 	return false
 }
 
-// credit moves the order that n is about. The reason it returns, if any, is why
-// the order contradicts n; then nothing was written.
-func (w *writing) credit(n callback.Notification) (callback.Reason, error) {
-	switch {
-	case n.Kind == callback.Unclassified:
-		return callback.ReasonUnclassified, nil
-	case !moves(n):
-		return "", nil
-	}
-	o := told(n, w.now)
-	if n.Kind == callback.Refund && o.Refunded > o.Amount {
-		return callback.ReasonConflict, nil
-	}
-	if !w.db.opts.OrdersRequired[n.Merchant] {
-		if done, err := w.exec(w.st.insertOrder, o); done == 1 || err != nil {
-			return "", err
+// credit moves the orders that booked messages are about, and settles the
+// messages: one that its order contradicts is not believed, and moves nothing.
+func (w *writing) credit(groups []*group) error {
+	var moving []movement
+	for _, g := range groups {
+		m := movement{of: g, order: told(g.message, w.now), known: w.db.opts.OrdersRequired[g.message.Merchant]}
+		reason := callback.Reason("")
+		switch {
+		case g.message.Kind == callback.Unclassified:
+			reason = callback.ReasonUnclassified
+		case !moves(g.message):
+		case g.message.Kind == callback.Refund && m.order.Refunded > m.order.Amount:
+			reason = callback.ReasonConflict
+		default:
+			moving = append(moving, m)
+			continue
+		}
+		if err := w.settle(g, reason); err != nil {
+			return err
 		}
 	}
-	move := w.st.payOrder
-	if n.Kind == callback.Refund {
-		move = w.st.refundOrder
+	slices.SortFunc(moving, func(a, b movement) int {
+		return cmp.Or(cmp.Compare(a.order.Merchant, b.order.Merchant), cmp.Compare(a.order.OutTradeNo, b.order.OutTradeNo))
+	})
+	return w.move(moving)
+}
+
+// movement is a message on its way to its order.
+type movement struct {
+	of    *group
+	order order
+	known bool // or must be: the order is not created
+}
+
+// move creates the orders that nobody has told of yet and moves the others.
+func (w *writing) move(moving []movement) error {
+	var orders []*order
+	var owners []*movement
+	for i := range moving {
+		if m := &moving[i]; !m.known {
+			orders, owners = append(orders, &m.order), append(owners, m)
+		}
 	}
-	if done, err := w.exec(move, o); done == 1 || err != nil {
+	created, err := w.insert.orders(w, orders)
+	if err != nil {
+		return err
+	}
+	for i, m := range owners {
+		m.known = !created[i]
+	}
+	for _, m := range moving {
+		var reason callback.Reason
+		if m.known {
+			if reason, err = w.moveKnown(m); err != nil {
+				return err
+			}
+		}
+		if err := w.settle(m.of, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveKnown moves an order that is there. The reason it returns, if any, is why
+// the order contradicts its message; then nothing was written.
+func (w *writing) moveKnown(m movement) (callback.Reason, error) {
+	move := payOrder
+	if m.of.message.Kind == callback.Refund {
+		move = refundOrder
+	}
+	if done, err := w.exec(move, m.order); done == 1 || err != nil {
 		return "", err
 	}
-	return w.contradiction(o)
+	return w.contradiction(m.order)
 }
 
 // contradiction says why a conditional update met no row.
@@ -160,16 +206,16 @@ func (w *writing) believe(n callback.Notification) error {
 	if !moves(n) {
 		return nil
 	}
-	o, move := told(n, w.now), w.st.believePayment
+	o, move := told(n, w.now), believePayment
 	if n.Kind == callback.Refund {
 		var counted int
 		key := "refund/" + n.RefundID + "/SUCCESS"
 		if err := w.get(&counted, sqlRefundCounted, n.Merchant, key, key+"$", n.Key); err != nil || counted > 0 {
 			return err
 		}
-		move = w.st.believeRefund
+		move = believeRefund
 	}
-	if done, err := w.exec(w.st.insertOrder, o); done == 1 || err != nil {
+	if created, err := w.insert.orders(w, []*order{&o}); err != nil || created[0] {
 		return err
 	}
 	if done, err := w.exec(move, o); err != nil {

@@ -105,5 +105,5 @@ WHERE id = ? AND standing IN ('outstanding', 'watched', 'quarantined')`, standin
 	if err := w.believe(row.notification(row.Merchant)); err != nil {
 		return nil, err
 	}
-	return nil, w.announce(row.EventID, row.ID)
+	return nil, w.insert.outbox(w, w.db.announcement(row.EventID, row.ID, w.now))
 }

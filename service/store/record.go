@@ -13,6 +13,7 @@ type job struct {
 	row      arrival
 	message  *callback.Notification // what is known of the message
 	verified bool                   // message is verified, not only opened
+	digest   string                 // of the message's facts
 	refusal  *callback.Refusal      // why it is refused; nil for a verified message
 	queued   time.Time
 	stage    atomic.Int32
@@ -69,6 +70,7 @@ func (d *DB) jobOf(e callback.Entry) *job {
 		j.message = named(e.Refusal.Notification, e.Envelope.Merchant)
 	}
 	if j.message != nil {
+		j.digest = digestOf(*j.message)
 		j.row.Merchant, j.row.message = j.message.Merchant, messageOf(*j.message)
 	} else {
 		j.row.Merchant = d.label(j.row.Merchant, j.refusal.Reason)

@@ -23,7 +23,7 @@ func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (bool, error) 
 			Merchant: o.Merchant, OutTradeNo: o.OutTradeNo, Amount: o.Amount.Minor, Currency: o.Amount.Currency,
 			State: string(callback.OrderExpected), Registered: true, UpdatedAt: w.now,
 		}
-		if done, err := w.exec(w.st.insertOrder, row); done == 1 || err != nil {
+		if is, err := w.insert.orders(w, []*order{&row}); err != nil || is[0] {
 			created = err == nil
 			return err
 		}

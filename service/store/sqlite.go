@@ -47,6 +47,7 @@ func sqliteDialect() dialect {
 			return sqliteDSN(path, nil, "query_only(1)")
 		},
 		files:      func(path string) []string { return []string{path, path + "-wal"} },
+		inserter:   prepareRowwise,
 		guard:      sqliteGuard,
 		explain:    sqliteExplain,
 		patient:    true, // no lock is waited for longer than busy_timeout

@@ -45,6 +45,14 @@ func (j *job) stray() bool {
 	return j.message == nil && j.refusal != nil && j.refusal.Class != callback.Proven
 }
 
+// rank puts the strays of a batch behind the others.
+func (j *job) rank() int {
+	if j.stray() {
+		return 1
+	}
+	return 0
+}
+
 // place is what the budget grants one stray.
 type place int
 
@@ -197,14 +205,13 @@ func (d *DB) payStrays() {
 }
 
 func (w *writing) pay(d debt) error {
-	done, err := w.exec(w.st.repeated, repetition{ID: d.tally.row.ID, Times: d.n})
+	done, err := w.exec(noteRepeats, repetition{ID: d.tally.row.ID, Times: d.n})
 	if done > 0 || err != nil {
 		return err
 	}
 	row := d.tally.row // its own commit had failed
 	row.Repeats = d.n
-	_, err = w.exec(w.st.insertCallback, row)
-	return err
+	return w.insert.callbacks(w, []arrival{row})
 }
 
 // repetition is a count on its way to its row.

@@ -22,7 +22,7 @@ func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 		if d.dialect.patient {
 			ctx = context.WithoutCancel(ctx)
 		}
-		w = &writing{ctx: ctx, tx: tx, st: d.writer.st.in(ctx, tx), db: d, now: micros(d.opts.Now())}
+		w = &writing{ctx: ctx, tx: tx, prepared: d.writer.st, insert: d.writer.insert, db: d, now: micros(d.opts.Now())}
 		if err := do(w); err != nil {
 			return err
 		}

@@ -11,11 +11,14 @@ import (
 
 // writing is one transaction on its way, with the statements bound to it.
 type writing struct {
-	ctx context.Context
-	tx  *sqlx.Tx
-	st  *statements
-	db  *DB
-	now int64
+	ctx      context.Context
+	tx       *sqlx.Tx
+	prepared *statements
+	bound    statements // those of prepared that were needed, bound to tx
+	insert   inserter
+	outgoing []outgoing // what the batch has to tell the merchants' systems
+	db       *DB
+	now      int64
 }
 
 // verdict is what a transaction makes of one arrival. It is worth nothing until
@@ -25,22 +28,7 @@ type verdict struct {
 	refusal *callback.Refusal
 }
 
-// arrived ties the arrival to its notification.
-func (v *verdict) arrived(a *arrival, row notice) {
-	a.Notification.Int64, a.Notification.Valid = row.ID, true
-	a.Arrival, v.Arrival = row.Arrivals, row.Arrivals
-	if row.Arrivals == 1 {
-		return
-	}
-	for _, trace := range []string{row.FirstTrace, row.PreviousTrace} {
-		if trace != "" && (len(v.Earlier) == 0 || v.Earlier[0] != trace) {
-			v.Earlier = append(v.Earlier, trace)
-		}
-	}
-}
-
-// known is the verdict on a further copy of a message that is already decided.
-// One that a person rejected is closed too: WeChat Pay need not send it again.
+// known is the verdict on one copy.
 func (v *verdict) known(row notice) {
 	switch row.Standing {
 	case quarantined:
@@ -53,34 +41,12 @@ func (v *verdict) known(row notice) {
 }
 
 // arrive writes everything that one arrival means.
-func (w *writing) arrive(j *job) (v verdict, err error) {
-	a := j.row // a copy: the batch may be written a second time
-	switch {
-	case j.message == nil:
-		v.refusal = j.refusal
-	case j.refusal != nil:
-		v, err = w.refuse(*j.message, j.verified, j.refusal, &a)
-	default:
-		v, err = w.accept(*j.message, &a)
-	}
+func (w *writing) arrive(j *job) (verdict, error) {
+	verdicts, err := w.together([]*job{j})
 	if err != nil {
 		return verdict{}, err
 	}
-	v.Row = a.ID
-	switch {
-	case v.refusal != nil:
-		a.refused(v.refusal.Reason, v.refusal.Class, v.refusal.Detail, v.refusal.Status())
-	case v.Quarantine != "":
-		a.refused(v.Quarantine, v.Quarantine.Class(), "", callback.API(a.API).Success())
-	default:
-		a.Outcome = string(callback.Accepted)
-		if v.Duplicate {
-			a.Outcome = string(callback.Duplicate)
-		}
-		a.Status = callback.API(a.API).Success()
-	}
-	_, err = w.exec(w.st.insertCallback, a)
-	return v, err
+	return verdicts[0], nil
 }
 
 // keep writes an arrival whose row may be there already: one from the spool, or
@@ -88,7 +54,7 @@ func (w *writing) arrive(j *job) (v verdict, err error) {
 func (w *writing) keep(j *job) (verdict, error) {
 	a := j.row
 	a.refused(j.refusal.Reason, j.refusal.Class, j.refusal.Detail, j.refusal.Status())
-	if done, err := w.exec(w.st.remarkCallback, a); done > 0 || err != nil {
+	if done, err := w.exec(remarkCallback, a); done > 0 || err != nil {
 		return verdict{Commit: callback.Commit{Trail: callback.Trail{Row: a.ID}}, refusal: j.refusal}, err
 	}
 	return w.arrive(j)
@@ -125,8 +91,11 @@ func guarded(do func() error) (err error) {
 	return do()
 }
 
-func (w *writing) exec(stmt *sqlx.NamedStmt, arg any) (rows int64, err error) {
-	result, err := stmt.ExecContext(w.ctx, arg)
+func (w *writing) exec(stmt statement, arg any) (rows int64, err error) {
+	if w.bound[stmt] == nil {
+		w.bound[stmt] = w.tx.NamedStmtContext(w.ctx, w.prepared[stmt])
+	}
+	result, err := w.bound[stmt].ExecContext(w.ctx, arg)
 	if err != nil {
 		return 0, err
 	}
