@@ -17,7 +17,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"wxnotify/service/callback"
-	"wxnotify/service/store"
 	"wxnotify/service/wechatpay"
 )
 
@@ -71,8 +70,7 @@ func (k checkCommand) Run(ctx context.Context, t terminal) error {
 	for _, name := range cfg.merchantNames() {
 		d.notifyURL(name, cfg.Merchants[name].NotifyURL)
 	}
-	d.disk("store.path", cfg.Store.Path, 1<<30)
-	d.database(ctx, cfg.Store.Path)
+	d.database(ctx, cfg.Store)
 	d.disk("spool.path", cfg.Spool.Path, uint64(cfg.Spool.Size))
 	d.privateDoor(cfg.Private)
 	d.collector(ctx, os.Getenv)
@@ -219,23 +217,6 @@ func (d *doctor) disk(field, path string, want uint64) {
 		d.warn(fmt.Sprintf("%s: only %s free", field, humanize.IBytes(free)), "make room: "+humanize.IBytes(want)+" or more")
 	default:
 		d.ok("%s: writable, %s free", field, humanize.IBytes(free))
-	}
-}
-
-// database looks into the store, if there is one yet.
-func (d *doctor) database(ctx context.Context, path string) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		d.ok("store.path: no database yet; serve will make one")
-		return
-	}
-	found, err := store.Inspect(ctx, path)
-	switch {
-	case err != nil:
-		d.fail("store.path: "+err.Error(), "name wxnotify's own database, readable for this user; or restore it from a backup")
-	case found.Outstanding > 0:
-		d.warn(fmt.Sprintf("store.path: %d notifications are outstanding (未入账)", found.Outstanding), "list them with: wxnotify resolve")
-	default:
-		d.ok("store.path: schema %d, SQLite %s, nothing outstanding", found.Schema, found.SQLite)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,12 +39,6 @@ type Config struct {
 type PrivateConfig struct {
 	Listen string `koanf:"listen"`
 	Token  Secret `koanf:"token"`
-}
-
-// StoreConfig is where callbacks are remembered.
-type StoreConfig struct {
-	Path          string `koanf:"path"`
-	RetentionDays int    `koanf:"retention_days"`
 }
 
 // SpoolConfig is where callbacks wait while the database is down.
@@ -145,16 +138,8 @@ func (c Config) validate() problems {
 	var found problems
 	validateAddress(&found, "listen", c.Listen, ":8080")
 	validateAddress(&found, "private.listen", c.Private.Listen, "127.0.0.1:9090")
-	if c.Store.Path == "" {
-		found.add("store.path", "empty", "name the SQLite file on a local disk")
-	}
-	if c.Store.RetentionDays < minRetentionDays {
-		found.add("store.retention_days", fmt.Sprintf("%d is too short", c.Store.RetentionDays),
-			fmt.Sprintf("keep at least %d days: the law asks for six months of logs", minRetentionDays))
-	}
-	// SQLite keeps files of its own beside the database.
-	own, isOwn := strings.CutPrefix(filepath.Clean(c.Spool.Path), filepath.Clean(c.Store.Path))
-	if c.Spool.Path == "" || isOwn && slices.Contains([]string{"", "-wal", "-shm", "-journal"}, own) {
+	c.Store.validate(&found)
+	if c.Spool.Path == "" || c.Store.URL == "" && sqliteOwn(c.Store.Path, c.Spool.Path) {
 		found.add("spool.path", "empty or one of the database's own files", "name a file of its own, best on another disk")
 	}
 	if c.Spool.Size < 1<<20 {

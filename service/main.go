@@ -51,6 +51,7 @@ type commands struct {
 	PageTest pageTestCommand `cmd:"" help:"Send a test message through every channel that tells people of failures, and report."`
 	Replay   replayCommand   `cmd:"" help:"Run a stored callback through today's code and keys, without changing anything."`
 	Resolve  resolveCommand  `cmd:"" help:"List outstanding notifications (未入账), or end one by a person's decision."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the schema of a database server up to date: before a release is rolled out."`
 	Check    checkCommand    `cmd:"" help:"Examine configuration, keys, database and collector; say how to mend what is wrong."`
 	Ready    readyCommand    `cmd:"" help:"Ask a running service whether it is ready: for health checks of containers. Exit code 0 or 1."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`

@@ -13,6 +13,15 @@ import (
 	"wxnotify/service/web"
 )
 
+// duty is what the replicas on a server share, so that one of them tells people.
+// An SQLite file serves one process: there is nobody to share it with.
+func (s *service) duty() pager.Duty {
+	if s.config.Store.URL == "" {
+		return nil
+	}
+	return s.store
+}
+
 // routes builds the channels. Their names are the metrics' labels. Refused is
 // told when a mail was taken for some recipients only.
 func (p PagerConfig) routes(refused func(recipients int)) (routes []pager.Route, err error) {
@@ -88,8 +97,7 @@ func (s *service) page(ctx context.Context, more []pager.Route) error {
 	}
 	holder, _ := os.Hostname()
 	s.pager = pager.New(pager.Options{
-		// No Duty: SQLite serves one process, so there is nobody to share it with.
-		Book: s.store, Failures: s.store,
+		Book: s.store, Failures: s.store, Duty: s.duty(),
 		Holder:   fmt.Sprintf("%.40s/%d", holder, os.Getpid()),
 		Routes:   routes,
 		Evaluate: cfg.Mode != pagerAlertmanager,

@@ -83,10 +83,15 @@ func openArchive(ctx context.Context, config string) (*store.DB, *wechatpay.Open
 	if err != nil {
 		return nil, nil, configError{err}
 	}
-	if _, err := os.Stat(cfg.Store.Path); err != nil {
+	if _, err := os.Stat(cfg.Store.Path); err != nil && cfg.Store.URL == "" {
 		return nil, nil, configError{problem{"store.path", plainFileError(err), "run this where the service runs, with its configuration"}}
 	}
-	db, err := store.Open(ctx, store.Options{Path: cfg.Store.Path, OrdersRequired: cfg.ordersRequired(), Beside: true})
+	o, err := cfg.Store.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	o.OrdersRequired, o.Beside = cfg.ordersRequired(), true
+	db, err := store.Open(ctx, o)
 	return db, opener, err
 }
 

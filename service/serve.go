@@ -86,17 +86,15 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 	if s.telemetry, err = telemetry.Start(ctx, watching); err != nil {
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
-	s.store, err = store.Open(ctx, store.Options{
-		Path:           cfg.Store.Path,
-		SpoolPath:      cfg.Spool.Path,
-		SpoolSize:      int64(cfg.Spool.Size),
-		Merchants:      cfg.merchantNames(),
-		OrdersRequired: cfg.ordersRequired(),
-		Open:           s.telemetry.OpenDB,
-		Commit:         s.telemetry.Commit,
-	})
+	remember, err := cfg.Store.options()
 	if err != nil {
-		return nil, fmt.Errorf("%w\n  store.path is %s, spool.path is %s: `wxnotify check` looks into both", err, cfg.Store.Path, cfg.Spool.Path)
+		return nil, err
+	}
+	remember.SpoolPath, remember.SpoolSize = cfg.Spool.Path, int64(cfg.Spool.Size)
+	remember.Merchants, remember.OrdersRequired = cfg.merchantNames(), cfg.ordersRequired()
+	remember.Open, remember.Commit = s.telemetry.OpenDB, s.telemetry.Commit
+	if s.store, err = store.Open(ctx, remember); err != nil {
+		return nil, fmt.Errorf("%w\n  %s, spool.path is %s: `wxnotify check` looks into both", err, cfg.Store.place(), cfg.Spool.Path)
 	}
 	intake := &callback.Intake{
 		Opener:   s.telemetry.Opener(s.opener),
@@ -133,7 +131,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 	go s.watchStore(background)
 	s.telemetry.Logger().InfoContext(ctx, "wxnotify is listening",
 		"listen", s.public.Addr().String(), "private", s.private.Addr().String(),
-		"merchants", strings.Join(cfg.merchantNames(), ","), "store", cfg.Store.Path)
+		"merchants", strings.Join(cfg.merchantNames(), ","), "store", s.store.Engine())
 	return s, nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"wxnotify/service/store"
 	"wxnotify/service/store/storetest"
+	"wxnotify/service/store/storetest/server"
 )
 
 // crasherEnv makes the test binary a process that records until it is killed.
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) {
 		crasher(dir)
 		return
 	}
-	goleak.VerifyTestMain(m,
+	goleak.VerifyTestMain(server.M{M: m},
 		// After a panic below database/sql, its transaction waits for ever for a
 		// lock that the panic left held: one goroutine for each such panic.
 		goleak.IgnoreAnyFunction("database/sql.(*Tx).awaitDone"))
@@ -103,7 +104,7 @@ func TestKill(t *testing.T) {
 		`SELECT count(*) FROM notifications n WHERE (SELECT count(*) FROM outbox o WHERE o.notification = n.id) <> 1`:                    0,
 		`SELECT count(*) FROM notifications n WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.out_trade_no = n.out_trade_no)`:           0,
 	} {
-		if got := number(t, raw, query); got != want {
+		if got := number(t, raw.DB, query); got != want {
 			t.Errorf("%s: %d", query, got)
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -20,6 +21,7 @@ import (
 type DB struct {
 	opts      Options
 	dialect   dialect
+	engine    string // what the database says of itself
 	merchants map[string]bool
 	started   time.Time
 	previous  time.Time // last arrival that the previous process recorded
@@ -58,8 +60,12 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	engine, err := dialectOf(o)
+	if err != nil {
+		return nil, err
+	}
 	d := &DB{
-		opts: o, dialect: sqliteDialect(), merchants: make(map[string]bool), poison: make(map[string]bool), started: o.Now(),
+		opts: o, dialect: engine, merchants: make(map[string]bool), poison: make(map[string]bool), started: o.Now(),
 		strays: strays{rows: o.StrayRows, bytes: o.StrayBytes, tallies: make(map[tallyKey]*tally)},
 		queue:  make(chan *job, o.Queue), tasks: make(chan task),
 		stop: make(chan struct{}), stopped: make(chan struct{}), imported: make(chan struct{}),
@@ -76,18 +82,23 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func (d *DB) open(ctx context.Context) (err error) {
-	if !d.opts.Beside {
-		if err := d.dialect.create(d.opts.Path); err != nil {
-			return err
-		}
+	if d.dialect.embedded && !d.opts.Beside {
+		_, _, err = Migrate(ctx, d.opts)
+	} else {
+		err = d.current(ctx)
 	}
-	if err := d.migrate(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	if d.writer, err = d.connect(ctx); err != nil {
 		return err
 	}
-	reader, err := d.opts.Open(d.dialect.driver, d.dialect.reader(d.opts.Path))
+	d.engine = d.writer.engine
+	source, err := d.dialect.reader(d.opts)
+	if err != nil {
+		return err
+	}
+	reader, err := d.opts.Open(d.dialect.driver, source)
 	if err != nil {
 		return fmt.Errorf("store: opening the database for reading: %w", err)
 	}
@@ -120,6 +131,7 @@ const readers = 4
 
 // writer is the one connection that writes, and its statements.
 type writer struct {
+	engine string
 	pool   *sqlx.DB
 	home   files
 	st     *statements
@@ -131,13 +143,17 @@ type writer struct {
 func (d *DB) connect(ctx context.Context) (*writer, error) {
 	var w *writer
 	err := guarded(func() error {
-		pool, err := d.opts.Open(d.dialect.driver, d.dialect.writer(d.opts.Path))
+		source, err := d.dialect.writer(d.opts)
+		if err != nil {
+			return err
+		}
+		pool, err := d.opts.Open(d.dialect.driver, source)
 		if err != nil {
 			return fmt.Errorf("store: opening the database: %w", err)
 		}
 		w = &writer{pool: sqlx.NewDb(pool, d.dialect.binds), home: files{}}
 		pool.SetMaxOpenConns(1)
-		if err := d.dialect.guard(ctx, w.pool); err != nil {
+		if w.engine, err = d.dialect.guard(ctx, w.pool); err != nil {
 			return err
 		}
 		if w.st, err = prepare(ctx, w.pool); err != nil {
@@ -146,7 +162,7 @@ func (d *DB) connect(ctx context.Context) (*writer, error) {
 		if w.insert, err = d.dialect.inserter(ctx, w.pool); err != nil {
 			return fmt.Errorf("store: preparing the statements: %w", err)
 		}
-		for _, path := range d.dialect.files(d.opts.Path) {
+		for _, path := range d.files() {
 			w.home[path] = nil
 		}
 		return errors.Join(w.reach(ctx), w.home.inPlace())
@@ -157,6 +173,18 @@ func (d *DB) connect(ctx context.Context) (*writer, error) {
 	}
 	return w, nil
 }
+
+// files lists what of the database lies on this machine's disk.
+func (d *DB) files() []string {
+	if d.dialect.files == nil {
+		return nil
+	}
+	return d.dialect.files(d.opts.Path)
+}
+
+// Engine is what the database says of itself and of its commits, such as
+// "PostgreSQL 15.18, fsync on, synchronous_commit on".
+func (d *DB) Engine() string { return d.engine }
 
 // reach takes hold of the driver's connection, for abandon.
 func (w *writer) reach(ctx context.Context) error {
@@ -217,7 +245,7 @@ func (d *DB) Local() callback.Local {
 	used, entries, _ := d.spool.state()
 	l := callback.Local{
 		SpoolUsed: used,
-		DiskFree:  diskFree(filepath.Dir(d.opts.Path)),
+		DiskFree:  diskFree(filepath.Dir(cmp.Or(d.opts.Path, d.opts.SpoolPath))),
 		Pending:   len(d.queue) + entries,
 	}
 	if d.spool != nil {

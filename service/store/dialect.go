@@ -2,36 +2,56 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"io/fs"
+	"net/url"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 )
 
 // dialect is what truly differs between the engines. The algorithm and its
-// statements are written once, in the words that SQLite and PostgreSQL share;
-// an engine without them brings its own texts for the statements it lacks.
+// statements are written once, in the words that all of them share.
 type dialect struct {
 	driver     string
 	binds      string // the name by which sqlx knows the engine's placeholders
 	goose      goose.Dialect
 	migrations fs.FS
 
-	// create makes what must be there before the engine opens the database. It
-	// leaves alone what there is.
+	// embedded engines live in a file of ours, which the service creates and
+	// migrates by itself. Servers are migrated by a step of its own.
+	embedded bool
+	// create makes what must be there before an embedded engine opens the
+	// database. It leaves alone what there is.
 	create func(path string) error
 	// writer and reader make the data source names. The writer has one
-	// connection, whose transactions take the write lock when they begin.
-	writer, reader func(path string) string
+	// connection, which reads what others have committed at the latest when its
+	// statement begins; an embedded one takes the write lock when it begins.
+	writer, reader func(o Options) (string, error)
+	// lock keeps a connection's lock on migrations as long as it lasts.
+	lock string
 	// files lists what lies on this machine's disk while the database is open.
 	files func(path string) []string
 	// inserter makes ready what inserts, on the writer's connection.
 	inserter func(ctx context.Context, db *sqlx.DB) (inserter, error)
-	// guard reads back that a commit is durable, and refuses otherwise.
-	guard func(ctx context.Context, db *sqlx.DB) error
+	// absent ends an INSERT that leaves alone what meets a unique key. The column
+	// is one of the table's.
+	absent func(column string) string
+	// snapshot is the isolation in which several queries see one state.
+	snapshot sql.IsolationLevel
+	// guard reads back that a commit is durable, refuses otherwise, and tells
+	// what it has read in words fit for a record.
+	guard func(ctx context.Context, db *sqlx.DB) (string, error)
+	// missing reports whether the table that a query names is not there.
+	missing func(error) bool
 	// rejects reports whether the engine refused the data: another row may
 	// pass. Anything else is the connection's, the disk's or the server's fault.
 	rejects func(error) bool
+	// transient reports whether the same transaction may pass at once: writers
+	// met, and this one was chosen to give way.
+	transient func(error) bool
 	// explain says what was wrong with the engine, in words that hold no data.
 	explain func(error) string
 	// patient statements end by themselves, so they need not watch a context:
@@ -39,4 +59,42 @@ type dialect struct {
 	patient bool
 	// checkpoint is run once, after the last commit.
 	checkpoint string
+}
+
+// dialectOf chooses the engine by the scheme of the address.
+func dialectOf(o Options) (dialect, error) {
+	if o.URL == "" {
+		return sqliteDialect(), nil
+	}
+	if u, err := url.Parse(o.URL); err == nil { // its error would quote the address, with the password
+		switch u.Scheme {
+		case "postgres", "postgresql":
+			return postgresDialect(), nil
+		case "mysql", "mariadb":
+			return mysqlDialect(), nil
+		}
+	}
+	return dialect{}, errors.New("store: the address of the database must begin with postgres:// or mysql://")
+}
+
+// embeddedMigrations is a folder of the embedded migrations.
+func embeddedMigrations(in fs.FS, folder string) fs.FS {
+	migrations, err := fs.Sub(in, folder)
+	if err != nil {
+		panic(err) // the embedded folder's name is a constant
+	}
+	return migrations
+}
+
+// onConflict is how SQLite and PostgreSQL leave alone what is there.
+func onConflict(string) string { return " ON CONFLICT DO NOTHING" }
+
+// settings reads back what the server is set to.
+func settings(ctx context.Context, db *sqlx.DB, into map[string]*string) error {
+	for query, value := range into {
+		if err := db.GetContext(ctx, value, query); err != nil {
+			return fmt.Errorf("store: reading back the settings: %w", err)
+		}
+	}
+	return nil
 }

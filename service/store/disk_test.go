@@ -199,10 +199,10 @@ func TestStrayCountWaitsForItsRow(t *testing.T) {
 	faults.Heal()
 	eventually(t, func() bool { return db.Health(t.Context()).Database == nil })
 	twice(callback.ReasonKeyUnknown)
-	eventually(t, func() bool { return number(t, raw, `SELECT count(*) FROM callbacks WHERE repeats > 0`) == 1 })
+	eventually(t, func() bool { return number(t, raw.DB, `SELECT count(*) FROM callbacks WHERE repeats > 0`) == 1 })
 	close(gate)
-	eventually(t, func() bool { return number(t, raw, `SELECT count(*) FROM callbacks WHERE repeats > 0`) == 2 })
-	if n := number(t, raw, `SELECT count(*) FROM callbacks WHERE length(body) > 0`); n != 2 {
+	eventually(t, func() bool { return number(t, raw.DB, `SELECT count(*) FROM callbacks WHERE repeats > 0`) == 2 })
+	if n := number(t, raw.DB, `SELECT count(*) FROM callbacks WHERE length(body) > 0`); n != 2 {
 		t.Errorf("%d whole rows of 2", n)
 	}
 }

@@ -52,3 +52,16 @@ func IndexedQueries() []string {
 		sqlFind, sqlRefundCounted,
 	}
 }
+
+// DSN is the data source name of a reader.
+func DSN(o Options) string {
+	engine, err := dialectOf(o)
+	if err != nil {
+		return err.Error()
+	}
+	dsn, err := engine.reader(o)
+	if err != nil {
+		return err.Error()
+	}
+	return dsn
+}

@@ -18,11 +18,10 @@ const sqlCallbackColumns = `c.id, c.merchant, c.path_merchant, c.api, c.received
 	c.serial, c.signed_at, c.nonce, c.signature_type, c.signature, c.trace`
 
 const sqlFind = `SELECT ` + sqlCallbackColumns + `
-FROM callbacks c WHERE c.notification IN (
-	SELECT id FROM notifications WHERE notification_id = ?
+FROM (SELECT id FROM notifications WHERE notification_id = ?
 	UNION SELECT id FROM notifications WHERE notification_id >= ? AND notification_id < ?
 	UNION SELECT id FROM notifications WHERE out_trade_no = ?
-	UNION SELECT id FROM notifications WHERE transaction_id = ?)
+	UNION SELECT id FROM notifications WHERE transaction_id = ?) n JOIN callbacks c ON c.notification = n.id
 ORDER BY c.received_at DESC, c.seq DESC LIMIT ?`
 
 // findMost bounds one answer; no message has that many arrivals by itself.

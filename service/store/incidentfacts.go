@@ -29,7 +29,7 @@ const (
 	sum(CASE WHEN kind IN ('refund', 'partner_refund') THEN refund ELSE amount END) AS minor
 FROM notifications
 WHERE id IN (SELECT notification FROM callbacks WHERE incident = ? AND incident <> 0 AND notification IS NOT NULL)
-GROUP BY 1 HAVING minor > 0 ORDER BY 1`
+GROUP BY 1 HAVING sum(CASE WHEN kind IN ('refund', 'partner_refund') THEN refund ELSE amount END) > 0 ORDER BY 1`
 
 	sqlFactOrders = `SELECT out_trade_no FROM callbacks
 WHERE incident = ? AND incident <> 0 AND out_trade_no <> '' GROUP BY out_trade_no ORDER BY min(received_at), out_trade_no LIMIT ?`
@@ -47,7 +47,7 @@ WHERE incident = ? AND incident <> 0 AND peer <> '' GROUP BY peer ORDER BY count
 
 // IncidentFacts reads what a page says beside the incident itself.
 func (d *DB) IncidentFacts(ctx context.Context, i callback.Incident) (facts callback.IncidentFacts, err error) {
-	tx, err := d.reader.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := d.reader.BeginTxx(ctx, &sql.TxOptions{Isolation: d.dialect.snapshot, ReadOnly: true})
 	if err != nil {
 		return facts, fmt.Errorf("store: reading about an incident: %w", err)
 	}

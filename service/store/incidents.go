@@ -18,8 +18,7 @@ FROM callbacks ` + sqlUntoldWhere + ` GROUP BY merchant, class, reason`
 	sqlOpenIncident = `INSERT INTO incidents (
 	rule, merchant, class, reason, subject, detail, opened_at, latest_at, count, told_at, told_count, lasting, closed_at)
 VALUES (
-	:rule, :merchant, :class, :reason, :subject, :detail, :opened_at, :latest_at, :count, :told_at, :told_count, :lasting, 0)
-ON CONFLICT DO NOTHING`
+	:rule, :merchant, :class, :reason, :subject, :detail, :opened_at, :latest_at, :count, :told_at, :told_count, :lasting, 0)`
 
 	sqlIncidentKey = `rule = ? AND merchant = ? AND class = ? AND reason = ? AND subject = ?`
 
@@ -120,6 +119,11 @@ func (w *writing) claim(merchant string, class callback.Class, reason callback.R
 	if err != nil {
 		return err
 	}
+	// Takes hold of the incident first: of two replicas that claim at the same
+	// time, the second counts what the first has claimed.
+	if _, err := w.run(`UPDATE incidents SET latest_at = latest_at WHERE id = ?`, id); err != nil {
+		return err
+	}
 	if _, err := w.run(sqlClaim, id, merchant, string(class), string(reason)); err != nil {
 		return err
 	}
@@ -129,7 +133,7 @@ func (w *writing) claim(merchant string, class callback.Class, reason callback.R
 
 // open finds the open incident of the row's key, or makes the row it.
 func (w *writing) open(row incident) (id int64, err error) {
-	if _, err := w.tx.NamedExecContext(w.ctx, sqlOpenIncident, row); err != nil {
+	if _, err := w.tx.NamedExecContext(w.ctx, sqlOpenIncident+w.db.dialect.absent("id"), row); err != nil {
 		return 0, err
 	}
 	return id, w.get(&id, sqlFindIncident, row.Rule, row.Merchant, row.Class, row.Reason, row.Subject)
@@ -167,9 +171,9 @@ WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Latest, row.Latest, row.
 // EaseIncident lets an incident end that was kept open: its alert has stopped
 // firing, its money has come.
 func (d *DB) EaseIncident(ctx context.Context, key callback.IncidentKey, at time.Time) error {
-	return d.onIncident(ctx, "easing", `UPDATE incidents SET lasting = 0,
+	return d.onIncident(ctx, "easing", `UPDATE incidents SET lasting = FALSE,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END
-WHERE `+sqlIncidentKey+` AND closed_at = 0 AND lasting <> 0`, micros(at), micros(at),
+WHERE `+sqlIncidentKey+` AND closed_at = 0 AND lasting`, micros(at), micros(at),
 		key.Rule, key.Merchant, string(key.Class), string(key.Reason), key.Subject)
 }
 
@@ -212,7 +216,7 @@ func (d *DB) Waiting() []callback.FailureCount {
 func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
 	err = d.request(ctx, func(w *writing) error {
 		now := micros(d.opts.Now())
-		if _, err := w.run(`INSERT INTO leases (name, holder, until) VALUES (?, ?, 0) ON CONFLICT DO NOTHING`, name, holder); err != nil {
+		if _, err := w.run(`INSERT INTO leases (name, holder, until) VALUES (?, ?, 0)`+d.dialect.absent("name"), name, holder); err != nil {
 			return err
 		}
 		n, err := w.run(`UPDATE leases SET holder = ?, until = ? WHERE name = ? AND (holder = ? OR until < ?)`,

@@ -13,36 +13,63 @@ import (
 
 // Inspection is what [Inspect] finds in a database.
 type Inspection struct {
-	SQLite      string // version of the library that serve would use
+	Engine      string // what the database says of itself and its commits
 	Schema      int64  // version of the newest migration in the database
 	Outstanding int64  // notifications that have not been accepted (未入账)
 }
 
 // Inspect looks into a database without changing it, also beside a running
 // service. A database that is no store of ours is an error.
-func Inspect(ctx context.Context, path string) (i Inspection, err error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return i, fmt.Errorf("store: %w", err)
+func Inspect(ctx context.Context, o Options) (i Inspection, err error) {
+	if o, err = o.withDefaults(); err != nil {
+		return i, err
 	}
-	file := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: "mode=ro&_pragma=busy_timeout(1000)"}
-	db, err := sqlx.Open("sqlite", file.String())
+	engine, err := dialectOf(o)
+	if err != nil {
+		return i, err
+	}
+	source, look := engine.reader, engine.guard
+	if engine.embedded { // durable commits are a connection's setting, not the file's
+		source, look = sqliteReadOnly, sqliteVersion
+	} else if err := (&DB{opts: o, dialect: engine}).current(ctx); err != nil {
+		return i, err
+	}
+	dsn, err := source(o)
+	if err != nil {
+		return i, err
+	}
+	raw, err := o.Open(engine.driver, dsn)
 	if err != nil {
 		return i, fmt.Errorf("store: opening the database: %w", err)
 	}
+	db := sqlx.NewDb(raw, engine.binds)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	for _, q := range []struct {
-		into  any
-		query string
-		args  []any
-	}{
-		{&i.SQLite, "SELECT sqlite_version()", nil},
-		{&i.Schema, "SELECT max(version_id) FROM migrations", nil},
-		{&i.Outstanding, "SELECT count(*)" + sqlOpen, []any{micros(time.Now().Add(-watchTime))}},
-	} {
-		if err := db.GetContext(ctx, q.into, q.query, q.args...); err != nil {
-			return i, fmt.Errorf("store: looking into the database: %w", err)
-		}
+	if i.Engine, err = look(ctx, db); err != nil {
+		return i, err
+	}
+	if err := db.GetContext(ctx, &i.Schema, "SELECT max(version_id) FROM migrations"); err != nil {
+		return i, fmt.Errorf("store: looking into the database: %w", err)
+	}
+	if err := db.GetContext(ctx, &i.Outstanding, db.Rebind("SELECT count(*)"+sqlOpen), micros(time.Now().Add(-watchTime))); err != nil {
+		return i, fmt.Errorf("store: looking into the database: %w", err)
 	}
 	return i, nil
+}
+
+// sqliteReadOnly touches nothing, not even the write-ahead log's mode.
+func sqliteReadOnly(o Options) (string, error) {
+	abs, err := filepath.Abs(o.Path)
+	if err != nil {
+		return "", fmt.Errorf("store: %w", err)
+	}
+	file := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: "mode=ro&_pragma=busy_timeout(1000)"}
+	return file.String(), nil
+}
+
+func sqliteVersion(ctx context.Context, db *sqlx.DB) (string, error) {
+	var version string
+	if err := db.GetContext(ctx, &version, "SELECT sqlite_version()"); err != nil {
+		return "", fmt.Errorf("store: looking into the database: %w", err)
+	}
+	return "SQLite " + version, nil
 }

@@ -12,51 +12,102 @@ import (
 // ErrNewerSchema is why an older program does not touch a newer database.
 var ErrNewerSchema = errors.New("store: the database is newer than this program")
 
-// ErrOlderSchema is why a command does not open a store that the service beside
-// it has not migrated.
+// ErrOlderSchema is why a store is not opened that nobody has migrated yet.
 var ErrOlderSchema = errors.New("store: the database is older than this program")
 
-// migrate brings the schema up to date, on a connection of its own. Beside a
-// running service it only looks whether the schema is.
-func (d *DB) migrate(ctx context.Context) (err error) {
-	source := d.dialect.writer
-	if d.opts.Beside {
-		source = d.dialect.reader
-	}
-	db, err := d.opts.Open(d.dialect.driver, source(d.opts.Path))
+// Migrate brings a database's schema up to date, and tells the version it had
+// and the one it has. Whoever migrates the same server at the same time waits.
+//
+// Migrations only add (expand); what nothing reads any more goes in a later
+// release (contract): replicas of the release before go on meanwhile.
+func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
+	o, err = o.withDefaults()
 	if err != nil {
-		return fmt.Errorf("store: opening the database: %w", err)
+		return 0, 0, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	provider, err := goose.NewProvider(d.dialect.goose, db, d.dialect.migrations,
+	engine, err := dialectOf(o)
+	if err != nil {
+		return 0, 0, err
+	}
+	if engine.embedded {
+		if err := engine.create(o.Path); err != nil {
+			return 0, 0, err
+		}
+	}
+	m, err := engine.schema(o, engine.writer)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, m.db.Close()) }()
+	if engine.lock != "" {
+		conn, err := m.db.Conn(ctx)
+		if err != nil {
+			return 0, 0, fmt.Errorf("store: reaching the database: %s: %w", engine.explain(err), err)
+		}
+		defer conn.Close() // which gives back the lock
+		if _, err := conn.ExecContext(ctx, engine.lock); err != nil {
+			return 0, 0, fmt.Errorf("store: waiting for another migration: %w", err)
+		}
+	}
+	from, to, err = m.GetVersions(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("store: reading the schema version: %w", err)
+	}
+	if from > to {
+		return from, to, fmt.Errorf("%w: schema %d, this program knows %d", ErrNewerSchema, from, to)
+	}
+	if _, err := m.Up(ctx); err != nil {
+		return from, to, fmt.Errorf("store: migrating: %w", err)
+	}
+	return from, to, nil
+}
+
+// schema is a database's, on a connection of their own.
+type schema struct {
+	*goose.Provider
+	db *sql.DB
+}
+
+func (e dialect) schema(o Options, source func(Options) (string, error)) (m schema, err error) {
+	dsn, err := source(o)
+	if err != nil {
+		return m, err
+	}
+	if m.db, err = o.Open(e.driver, dsn); err != nil {
+		return m, fmt.Errorf("store: opening the database: %w", err)
+	}
+	m.Provider, err = goose.NewProvider(e.goose, m.db, e.migrations,
 		goose.WithTableName("migrations"), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
-		return fmt.Errorf("store: reading the migrations: %w", err)
+		return m, errors.Join(fmt.Errorf("store: reading the migrations: %w", err), m.db.Close())
 	}
-	have, want, err := d.versions(ctx, db, provider)
-	switch {
+	return m, nil
+}
+
+// current looks whether the schema is the one this program knows, and changes
+// nothing: goose would create its table.
+func (d *DB) current(ctx context.Context) (err error) {
+	m, err := d.dialect.schema(d.opts, d.dialect.reader)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.db.Close()) }()
+	known := m.ListSources()
+	want := known[len(known)-1].Version
+	fix := "`wxnotify migrate` brings it up to date"
+	if d.dialect.embedded {
+		fix = "start `wxnotify serve` once to bring it up to date"
+	}
+	var have int64
+	switch err := m.db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM migrations").Scan(&have); {
+	case err != nil && d.dialect.missing(err):
 	case err != nil:
 		return fmt.Errorf("store: reading the schema version: %w", err)
 	case have > want:
 		return fmt.Errorf("%w: schema %d, this program knows %d", ErrNewerSchema, have, want)
-	case d.opts.Beside && have < want:
-		return fmt.Errorf("%w: schema %d, this program knows %d; start `wxnotify serve` once to bring it up to date", ErrOlderSchema, have, want)
-	case d.opts.Beside:
-		return nil
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("store: migrating: %w", err)
+	if have < want {
+		return fmt.Errorf("%w: schema %d, this program knows %d; %s", ErrOlderSchema, have, want, fix)
 	}
 	return nil
-}
-
-// versions reads the schema's version and the newest that this program knows.
-// Beside a running service goose is not asked: it would create its table.
-func (d *DB) versions(ctx context.Context, db *sql.DB, provider *goose.Provider) (have, want int64, err error) {
-	if !d.opts.Beside {
-		return provider.GetVersions(ctx)
-	}
-	known := provider.ListSources()
-	err = db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM migrations").Scan(&have)
-	return have, known[len(known)-1].Version, err
 }

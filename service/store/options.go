@@ -8,17 +8,22 @@ import (
 	"time"
 )
 
-// Options is how a [DB] is opened. Path is required; the rest has defaults.
+// Options is how a [DB] is opened. Path or URL is required; the rest has defaults.
 type Options struct {
 	// Path is the SQLite file. It must be on a local file system.
 	Path string
+	// URL is the address of a database server instead:
+	// postgres://user:password@host:5432/database?sslmode=verify-full or
+	// mysql://user:password@host:3306/database?tls=true. It is never printed.
+	URL string
 	// SpoolPath is the spool file, SpoolSize its size in bytes (default 64 MiB,
 	// written out in full at start). Without a path there is no spool.
 	SpoolPath string
 	SpoolSize int64
 	// Beside opens the store of a running service: no migration, no checkpoint at
 	// the end; an older schema is refused with [ErrOlderSchema]. For commands,
-	// which leave the spool to the service as well.
+	// which leave the spool to the service as well. A server's database is never
+	// migrated by opening it, see [Migrate].
 	Beside bool
 
 	// Merchants are the configured names. Arrivals for any other name are
@@ -58,8 +63,8 @@ type Options struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Path == "" {
-		return o, errors.New("store: no database path")
+	if (o.Path == "") == (o.URL == "") {
+		return o, errors.New("store: name either the path of a file or the address of a server")
 	}
 	o.SpoolSize = cmp.Or(o.SpoolSize, 64<<20)
 	o.Queue = cmp.Or(o.Queue, 4096)

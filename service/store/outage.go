@@ -57,7 +57,7 @@ func (d *DB) reconnect(ctx context.Context) error {
 		return fmt.Errorf("store: waiting to try again after: %w", d.outage.cause)
 	}
 	// Opening would make a new, empty database: a merchant's whole past, gone.
-	for _, path := range d.dialect.files(d.opts.Path)[:1] {
+	if path := d.opts.Path; path != "" {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			d.failed(fmt.Errorf("%w: %s is gone", errMoved, filepath.Base(path)))
 			return d.outage.cause

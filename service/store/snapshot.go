@@ -42,7 +42,7 @@ FROM names WHERE name IS NOT NULL`
 func (d *DB) Snapshot(ctx context.Context) (s callback.Snapshot, err error) {
 	now := d.opts.Now()
 	waiting := d.spool.failures() // before the database: an import meanwhile counts twice rather than never
-	tx, err := d.reader.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := d.reader.BeginTxx(ctx, &sql.TxOptions{Isolation: d.dialect.snapshot, ReadOnly: true})
 	if err != nil {
 		return s, fmt.Errorf("store: snapshot: %w", err)
 	}

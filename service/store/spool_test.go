@@ -80,7 +80,7 @@ func TestSpoolDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			db := mustOpen(t, o)
-			if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != c.want {
+			if n := number(t, sqlite().Raw(t, o).DB, `SELECT count(*) FROM callbacks`); n != c.want {
 				t.Errorf("%d imported, want %d", n, c.want)
 			}
 			if h := db.Health(t.Context()); h.SpoolUsed != 0 || h.Spool != nil || h.Lost != c.lost {
@@ -109,7 +109,7 @@ func TestSpoolIsEmptied(t *testing.T) {
 	}
 	o.Path += ".fresh"
 	mustOpen(t, o)
-	if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != 0 {
+	if n := number(t, sqlite().Raw(t, o).DB, `SELECT count(*) FROM callbacks`); n != 0 {
 		t.Errorf("%d imported twice", n)
 	}
 }
@@ -199,7 +199,7 @@ func TestSpoolTornFirstFrame(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustOpen(t, o)
-			if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != c.want {
+			if n := number(t, sqlite().Raw(t, o).DB, `SELECT count(*) FROM callbacks`); n != c.want {
 				t.Errorf("%d imported, want %d", n, c.want)
 			}
 		})
@@ -216,7 +216,7 @@ func TestSpoolShrinks(t *testing.T) {
 	}
 	o.SpoolSize = 4 << 10
 	mustOpen(t, o)
-	if n := number(t, sqlite().Raw(t, o), `SELECT count(*) FROM callbacks`); n != entries {
+	if n := number(t, sqlite().Raw(t, o).DB, `SELECT count(*) FROM callbacks`); n != entries {
 		t.Errorf("%d imported of %d", n, entries)
 	}
 }

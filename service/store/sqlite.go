@@ -29,29 +29,29 @@ var ErrUnsafe = errors.New("store: commits would not be durable")
 const sqliteOldest = "3.51.3"
 
 func sqliteDialect() dialect {
-	migrations, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
-	if err != nil {
-		panic(err) // the embedded folder's name is a constant
-	}
 	return dialect{
 		driver:     "sqlite",
 		binds:      "sqlite3",
 		goose:      goose.DialectSQLite3,
-		migrations: migrations,
+		migrations: embeddedMigrations(sqliteMigrations, "migrations/sqlite"),
+		embedded:   true,
 		create:     sqliteCreate,
-		writer: func(path string) string {
-			return sqliteDSN(path, url.Values{"_txlock": {"immediate"}},
-				"journal_size_limit(67108864)")
+		writer: func(o Options) (string, error) {
+			return sqliteDSN(o.Path, url.Values{"_txlock": {"immediate"}},
+				"journal_size_limit(67108864)"), nil
 		},
-		reader: func(path string) string {
-			return sqliteDSN(path, nil, "query_only(1)")
+		reader: func(o Options) (string, error) {
+			return sqliteDSN(o.Path, nil, "query_only(1)"), nil
 		},
 		files:      func(path string) []string { return []string{path, path + "-wal"} },
 		inserter:   prepareRowwise,
+		absent:     onConflict,
 		guard:      sqliteGuard,
+		missing:    func(err error) bool { return strings.Contains(err.Error(), "no such table") },
+		rejects:    sqliteRejects,
+		transient:  func(error) bool { return false }, // there is one writer
 		explain:    sqliteExplain,
 		patient:    true, // no lock is waited for longer than busy_timeout
-		rejects:    sqliteRejects,
 		checkpoint: "PRAGMA wal_checkpoint(TRUNCATE)",
 	}
 }
@@ -93,27 +93,24 @@ func sqliteDSN(path string, q url.Values, pragmas ...string) string {
 }
 
 // sqliteGuard trusts nothing that was asked for: it reads back what is.
-func sqliteGuard(ctx context.Context, db *sqlx.DB) error {
-	var version, journal string
-	var synchronous int
-	for query, into := range map[string]any{
+func sqliteGuard(ctx context.Context, db *sqlx.DB) (string, error) {
+	var version, journal, synchronous string
+	if err := settings(ctx, db, map[string]*string{
 		"SELECT sqlite_version()": &version,
 		"PRAGMA journal_mode":     &journal,
 		"PRAGMA synchronous":      &synchronous,
-	} {
-		if err := db.GetContext(ctx, into, query); err != nil {
-			return fmt.Errorf("store: reading back the settings: %w", err)
-		}
+	}); err != nil {
+		return "", err
 	}
 	switch {
 	case olderVersion(version, sqliteOldest):
-		return fmt.Errorf("%w: SQLite %s is older than %s, which can corrupt a WAL", ErrUnsafe, version, sqliteOldest)
+		return "", fmt.Errorf("%w: SQLite %s is older than %s, which can corrupt a WAL", ErrUnsafe, version, sqliteOldest)
 	case journal != "wal":
-		return fmt.Errorf("%w: journal_mode is %q, not wal", ErrUnsafe, journal)
-	case synchronous != 2: // FULL
-		return fmt.Errorf("%w: synchronous is %d, not 2 (FULL)", ErrUnsafe, synchronous)
+		return "", fmt.Errorf("%w: journal_mode is %q, not wal", ErrUnsafe, journal)
+	case synchronous != "2": // FULL
+		return "", fmt.Errorf("%w: synchronous is %s, not 2 (FULL)", ErrUnsafe, synchronous)
 	}
-	return nil
+	return fmt.Sprintf("SQLite %s, journal_mode wal, synchronous FULL", version), nil
 }
 
 // olderVersion compares dotted numbers; what it cannot read counts as older.

@@ -130,7 +130,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	mustOpen(t, o)
 	raw := sqlite().Raw(t, o)
 	for _, query := range store.IndexedQueries() {
-		for _, step := range plan(t, raw, query) {
+		for _, step := range plan(t, raw.DB, query) {
 			for _, table := range []string{"callbacks", "c", "notifications"} {
 				if step == "SCAN "+table {
 					t.Errorf("%s\nreads all of %s", query, table)
@@ -200,7 +200,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	full.Store(false)
 	raw := sqlite().Raw(t, o)
-	eventually(t, func() bool { return number(t, raw, `SELECT count(*) FROM callbacks`) == accepted+spooled })
+	eventually(t, func() bool { return number(t, raw.DB, `SELECT count(*) FROM callbacks`) == accepted+spooled })
 	list, err := db.Outstanding(t.Context(), 100)
 	if err != nil || len(list) != spooled {
 		t.Errorf("%d outstanding of %d: %v", len(list), spooled, err)

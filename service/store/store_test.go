@@ -1,10 +1,11 @@
 package store_test
 
 import (
-	"database/sql"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/jmoiron/sqlx"
 
 	"wxnotify/service/store"
 	"wxnotify/service/store/storetest"
@@ -22,8 +23,8 @@ func sqlite() storetest.Engine {
 			dir := t.TempDir()
 			return store.Options{Path: filepath.Join(dir, "wxnotify.db"), SpoolPath: filepath.Join(dir, "spool")}
 		},
-		Raw: func(t testing.TB, o store.Options) *sql.DB {
-			db, err := sql.Open("sqlite", "file:"+o.Path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
+		Raw: func(t testing.TB, o store.Options) *sqlx.DB {
+			db, err := sqlx.Open("sqlite", "file:"+o.Path+"?_pragma=query_only(1)&_pragma=busy_timeout(5000)")
 			if err != nil {
 				t.Fatal(err)
 			}

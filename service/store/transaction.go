@@ -10,6 +10,17 @@ import (
 // transactIn runs do in one transaction. Errors that are not the data's fault
 // begin or prolong an outage.
 func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
+	err := d.try(ctx, do)
+	for tries := 1; err != nil && d.dialect.transient(err) && tries < gaveWay; tries++ {
+		err = d.try(ctx, do)
+	}
+	return err
+}
+
+// gaveWay is how often a transaction may give way to another replica's.
+const gaveWay = 5
+
+func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 	if err := d.reconnect(ctx); err != nil {
 		return err
 	}
@@ -45,7 +56,7 @@ func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 			err = fmt.Errorf("%w (and the rollback: %w)", err, undo)
 		}
 	}
-	if !d.rejected(err) {
+	if !d.rejected(err) && !d.dialect.transient(err) {
 		d.failed(err)
 	}
 	return err

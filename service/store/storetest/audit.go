@@ -110,10 +110,8 @@ func audit(t *testing.T, e Engine) {
 		t.Parallel()
 		b := start(t, e)
 		b.faults.OnExec(func(query string, args []driver.NamedValue) error {
-			for _, a := range args {
-				if a.Value == "4200-poison" && strings.Contains(query, "notifications") {
-					panic("driver")
-				}
+			if holds(args, "4200-poison") && strings.Contains(query, "notifications") {
+				panic("driver")
 			}
 			return nil
 		})

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -119,6 +120,15 @@ type conn struct {
 	faults *Faults
 }
 
+// CheckNamedValue lets the driver take what database/sql does not know, such as
+// arrays.
+func (c *conn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip
+}
+
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
 	if err != nil {
@@ -189,4 +199,13 @@ func (t *tx) Commit() error {
 		return err
 	}
 	return t.faults.onCommit(&t.faults.afterCommit)
+}
+
+// holds reports whether a statement is about a text: in a place of its own, or
+// in an array.
+func holds(args []driver.NamedValue, text string) bool {
+	return slices.ContainsFunc(args, func(a driver.NamedValue) bool {
+		list, _ := a.Value.([]string)
+		return a.Value == text || slices.Contains(list, text)
+	})
 }

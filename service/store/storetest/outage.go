@@ -144,14 +144,8 @@ func outage(t *testing.T, e Engine) {
 		bad := b.refused(Arrive(Payment("bad", 100)), callback.ReasonStoreUnavailable)
 		b.faults.Heal()
 		b.faults.OnExec(func(query string, args []driver.NamedValue) error {
-			whole := strings.HasPrefix(query, "INSERT INTO callbacks")
-			for _, a := range args {
-				whole = whole && a.Value != "the database refused the row"
-			}
-			for _, a := range args {
-				if whole && a.Value == bad.Trail.Row {
-					panic("driver")
-				}
+			if strings.HasPrefix(query, "INSERT INTO callbacks") && !holds(args, "the database refused the row") && holds(args, bad.Trail.Row) {
+				panic("driver")
 			}
 			return nil
 		})

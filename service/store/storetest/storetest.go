@@ -10,10 +10,11 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/jmoiron/sqlx"
 
 	"wxnotify/service/callback"
 	"wxnotify/service/store"
@@ -24,9 +25,10 @@ type Engine struct {
 	// Options point at a fresh database and a fresh spool.
 	Options func(t testing.TB) store.Options
 	// Raw opens the same database beside the store, to look at it.
-	Raw func(t testing.TB, o store.Options) *sql.DB
+	Raw func(t testing.TB, o store.Options) *sqlx.DB
 	// Crash is the state a killed process would leave: it gives options for a
-	// copy, taken now, of what the store has made durable under o.
+	// copy, taken now, of what the store has made durable under o. What a server
+	// has is there beside us: then only the spool is a copy.
 	Crash func(t testing.TB, o store.Options) store.Options
 }
 
@@ -61,7 +63,7 @@ type bench struct {
 	engine Engine
 	opts   store.Options
 	faults *Faults
-	raw    *sql.DB
+	raw    *sqlx.DB
 }
 
 // start opens a store on a fresh database, with faults ready and one destination.
@@ -113,7 +115,7 @@ func (b *bench) crash() *bench {
 // count asks one number of the database.
 func (b *bench) count(query string, args ...any) (n int64) {
 	b.t.Helper()
-	if err := b.raw.QueryRowContext(b.t.Context(), query, args...).Scan(&n); err != nil {
+	if err := b.raw.QueryRowContext(b.t.Context(), b.raw.Rebind(query), args...).Scan(&n); err != nil {
 		b.t.Fatalf("%s: %v", query, err)
 	}
 	return n

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/mysql/*.sql
+var mysqlMigrations embed.FS
+
+func mysqlDialect() dialect {
+	return dialect{
+		driver:     mysqlDriver,
+		binds:      "mysql",
+		goose:      goose.DialectMySQL,
+		migrations: embeddedMigrations(mysqlMigrations, "migrations/mysql"),
+		writer:     mysqlDSN,
+		reader:     mysqlDSN,
+		lock:       `SELECT GET_LOCK(CONCAT('wxnotify migrations ', DATABASE()), 600)`,
+		inserter:   func(context.Context, *sqlx.DB) (inserter, error) { return newValues(), nil },
+		absent:     func(column string) string { return fmt.Sprintf(" ON DUPLICATE KEY UPDATE %s = %[1]s", column) },
+		snapshot:   sql.LevelRepeatableRead,
+		guard:      mysqlGuard,
+		missing:    func(err error) bool { return mysqlNumber(err) == 1146 },
+		rejects:    mysqlRejects,
+		transient:  mysqlTransient,
+		explain:    mysqlExplain,
+	}
+}
+
+// mysqlDriver is the driver with our session settings, some of which no data
+// source name can carry.
+const mysqlDriver = "wxnotify-mysql"
+
+func init() { sql.Register(mysqlDriver, sessions{}) } //nolint:gochecknoinits // how drivers are made known
+
+type sessions struct{}
+
+func (s sessions) Open(dsn string) (driver.Conn, error) {
+	c, err := s.OpenConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return c.Connect(context.Background())
+}
+
+func (sessions) OpenConnector(dsn string) (driver.Connector, error) {
+	under, err := mysql.MySQLDriver{}.OpenConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return session{under}, nil
+}
+
+type session struct{ driver.Connector }
+
+func (s session) Driver() driver.Driver { return sessions{} }
+
+// Connect sets the isolation in the only words that all servers understand:
+// what another replica has committed is seen by the next statement, and nobody
+// locks the gaps between rows.
+func (s session) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil { //nolint:forcetypeassert // the driver's is one
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// strict is what turns a value that does not fit into an error.
+const strict = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+// mysqlDSN reads the operator's address, and asks for what the statements rely on.
+func mysqlDSN(o Options) (string, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
+		return "", errors.New("store: the address of the database cannot be read: write mysql://USER@HOST:3306/DATABASE")
+	}
+	c := mysql.NewConfig()
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.Net, c.Addr = "tcp", u.Host
+	if u.Port() == "" {
+		c.Addr = net.JoinHostPort(u.Hostname(), "3306")
+	}
+	c.DBName = strings.Trim(u.Path, "/")
+	c.Collation = "utf8mb4_bin"
+	c.ClientFoundRows = true   // an update that changes nothing has met its row all the same
+	c.InterpolateParams = true // one round trip for each statement
+	c.Timeout = 3 * time.Second
+	c.ReadTimeout, c.WriteTimeout = time.Minute, time.Minute
+	c.Params = map[string]string{"sql_mode": "'" + strict + "'", "innodb_lock_wait_timeout": "4", "time_zone": "'+00:00'"}
+	for name, value := range u.Query() {
+		switch name {
+		case "tls":
+			c.TLSConfig = value[0]
+		default:
+			return "", fmt.Errorf("store: the address of the database has the unknown parameter %q; only tls is known", name)
+		}
+	}
+	return c.FormatDSN(), nil
+}
+
+// mysqlGuard refuses what a crash of the server could take back.
+// Source: https://dev.mysql.com/doc/refman/8.4/en/innodb-parameters.html#sysvar_innodb_flush_log_at_trx_commit
+func mysqlGuard(ctx context.Context, db *sqlx.DB) (string, error) {
+	var version, flush, mode, readOnly string
+	if err := settings(ctx, db, map[string]*string{
+		"SELECT version()":                        &version,
+		"SELECT @@innodb_flush_log_at_trx_commit": &flush,
+		"SELECT @@sql_mode":                       &mode,
+		"SELECT @@global.read_only":               &readOnly,
+	}); err != nil {
+		return "", err
+	}
+	name := "MySQL"
+	if strings.Contains(version, "MariaDB") {
+		name = "MariaDB"
+	}
+	version, _, _ = strings.Cut(version, "-")
+	switch {
+	case readOnly != "0":
+		return "", fmt.Errorf("store: the %s server is read-only; name the primary", name)
+	case flush != "1":
+		return "", fmt.Errorf("%w: %s's innodb_flush_log_at_trx_commit is %s; SET GLOBAL innodb_flush_log_at_trx_commit = 1", ErrUnsafe, name, flush)
+	case !slices.Contains(strings.Split(mode, ","), "STRICT_ALL_TABLES"):
+		return "", fmt.Errorf("%w: %s's sql_mode is %q, without STRICT_ALL_TABLES: is there a pooler between that drops the settings of a session?", ErrUnsafe, name, mode)
+	}
+	return fmt.Sprintf("%s %s, innodb_flush_log_at_trx_commit %s", name, version, flush), nil
+}
+
+// mysqlNumber is the number of a server's error.
+func mysqlNumber(err error) uint16 {
+	var e *mysql.MySQLError
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.Number
+}
+
+// mysqlExplain gives the error's number and what it stands for. Its text may
+// name values. Source: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+func mysqlExplain(err error) string {
+	number := mysqlNumber(err)
+	if number == 0 {
+		return ""
+	}
+	words := map[uint16]string{
+		1021: "the server's disk is full", 1040: "the server has no connection left", 1041: "the server is out of memory",
+		1044: "the user may not use the database", 1045: "the user or the password is wrong", 1049: "there is no such database",
+		1053: "the server is shutting down", 1114: "a table is full", 1142: "the user may not do this", 1146: "a table is missing",
+		1205: "a lock was not to be had in time", 1213: "writers met", 1290: "the server takes no writes", 1836: "the server takes no writes",
+		1927: "the server ended the connection",
+	}[number]
+	if words == "" {
+		words = "the server reported an error"
+	}
+	return fmt.Sprintf("%s (error %d)", words, number)
+}
+
+// mysqlRejects knows the errors that are about data: NULL, duplicate, too long,
+// out of range, not UTF-8, a CHECK.
+func mysqlRejects(err error) bool {
+	return errors.Is(err, mysql.ErrPktTooLarge) ||
+		slices.Contains([]uint16{1048, 1062, 1153, 1264, 1292, 1364, 1366, 1406, 3819, 4025}, mysqlNumber(err))
+}
+
+// mysqlTransient knows ER_LOCK_DEADLOCK.
+func mysqlTransient(err error) bool { return mysqlNumber(err) == 1213 }
