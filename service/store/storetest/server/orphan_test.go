@@ -59,7 +59,7 @@ func TestNoOrphans(t *testing.T) {
 	} {
 		t.Run(moment.name, func(t *testing.T) {
 			t.Parallel()
-			dir, err := os.MkdirTemp("", "owner-") // t.TempDir is closed to the servers' users
+			dir, err := os.MkdirTemp("", "owner-") //nolint:usetesting // t.TempDir is closed to the servers' users
 			if err == nil {
 				err = os.Chmod(dir, 0o755)
 			}
