@@ -37,8 +37,10 @@ func sqliteDialect() dialect {
 		embedded:   true,
 		create:     sqliteCreate,
 		writer: func(o Options) (string, error) {
-			return sqliteDSN(o.Path, url.Values{"_txlock": {"immediate"}},
-				"journal_size_limit(67108864)"), nil
+			return sqliteDSN(o.Path, url.Values{"_txlock": {"immediate"}}, "journal_size_limit(67108864)",
+				// A page that many commits write is copied home once in 16 MiB of log,
+				// and a full batch fits into memory.
+				"wal_autocheckpoint(4000)", "cache_size(-16384)"), nil
 		},
 		reader: func(o Options) (string, error) {
 			return sqliteDSN(o.Path, nil, "query_only(1)"), nil

@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/XSAM/otelsql"
@@ -16,11 +16,29 @@ import (
 )
 
 // statementSpans is how many SQL spans one commit may have besides begin and
-// commit: a full batch has about a thousand statements, all alike.
+// commit. Of statements that follow each other and are alike only the first has
+// one: an embedded engine writes a full batch with about a thousand.
 const statementSpans = 48
 
 // commit travels in the context of one transaction of the store.
-type commit struct{ statements, omitted atomic.Int64 }
+type commit struct {
+	mu                  sync.Mutex
+	statements, omitted int64
+	last                string
+}
+
+// spans reports whether the next statement gets a span.
+func (c *commit) spans(query string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if query == c.last || c.statements == statementSpans {
+		c.omitted++
+		return false
+	}
+	c.statements++
+	c.last = query
+	return true
+}
 
 type commitKey struct{}
 
@@ -40,9 +58,11 @@ func (t *Telemetry) Commit(ctx context.Context, size int, waited time.Duration) 
 			span.SetStatus(codes.Error, "")
 			span.SetAttributes(semconv.ErrorTypeKey.String(fmt.Sprintf("%T", err)))
 		}
-		if omitted := c.omitted.Load(); omitted > 0 {
-			span.SetAttributes(attribute.Int64(AttrSpansOmitted, omitted))
+		c.mu.Lock()
+		if c.omitted > 0 {
+			span.SetAttributes(attribute.Int64(AttrSpansOmitted, c.omitted))
 		}
+		c.mu.Unlock()
 		span.End()
 	}
 }
@@ -76,7 +96,7 @@ func (t *Telemetry) OpenDB(driverName, dsn string) (*sql.DB, error) {
 }
 
 // spanned says which statements get a span.
-func spanned(ctx context.Context, method otelsql.Method, _ string, _ []driver.NamedValue) bool {
+func spanned(ctx context.Context, method otelsql.Method, query string, _ []driver.NamedValue) bool {
 	c, ok := ctx.Value(commitKey{}).(*commit)
 	if !ok {
 		return false
@@ -85,9 +105,5 @@ func spanned(ctx context.Context, method otelsql.Method, _ string, _ []driver.Na
 	case otelsql.MethodConnBeginTx, otelsql.MethodTxCommit, otelsql.MethodTxRollback:
 		return true
 	}
-	if c.statements.Add(1) > statementSpans {
-		c.omitted.Add(1)
-		return false
-	}
-	return true
+	return c.spans(query)
 }

@@ -193,7 +193,7 @@ func page() []byte {
 		p("| `%s` | %s |", f.Name, f.Meaning)
 	}
 	p("\n## Spans\n")
-	p("`POST /wechatpay/{merchant}` → `%s`, `%s`. `%s` links to the `%s` that made its row durable, a trace of its own with the SQL spans (begin, commit, and the first statements; `%s` counts the rest) and `%s`, `%s` (seconds).",
+	p("`POST /wechatpay/{merchant}` → `%s`, `%s`. `%s` links to the `%s` that made its row durable, a trace of its own with the SQL spans (begin, commit, and of statements that are alike the first; `%s` counts the rest) and `%s`, `%s` (seconds).",
 		telemetry.SpanOpen, telemetry.SpanRecord, telemetry.SpanRecord, telemetry.SpanCommit, telemetry.AttrSpansOmitted, telemetry.AttrBatchSize, telemetry.AttrBatchWaited)
 	p("The server span links to the first and the previous arrival of the same notification; `%s` says which link is which. A span is an error when the failure pages somebody.\n", telemetry.AttrLink)
 	p("## Reasons\n")

@@ -202,7 +202,7 @@ func outage(t *testing.T, e Engine) {
 
 // deadline: an answer in time, whatever the database does.
 func deadline(t *testing.T, e Engine) {
-	const limit = 300 * time.Millisecond
+	const limit = time.Second // of which a tenth is for the spool
 	late := func(t *testing.T, b *bench, n callback.Notification) *callback.Refusal {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
