@@ -36,8 +36,9 @@ fmt: ## Format the Go code as lint wants it
 fuzz: ## Fuzz every target (SECONDS=60) or one (TARGET=FuzzOpen)
 	@.ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
-bench: ## Throughput and p99 at 1 and 64 senders, beside the reference handler
-	go test ./service -run '^$$' -bench . -benchtime 1x -timeout 30m
+bench: ## wxnotify beside the reference handler, on three engines (BENCH=short; ENGINES=SQLite,MariaDB; PROFILE=folder)
+	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m $(if $(filter short,$(BENCH)),-short) \
+		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
 
 golden: ## Write the golden files anew; read the diff before you commit it
 	go test -count 1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' service alerts dashboards otel-collector | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

@@ -27,11 +27,21 @@ import (
 const asProgram = "TEST_AS_WXNOTIFY"
 
 func TestMain(m *testing.M) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if os.Getenv(asProgram) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr}))
+		end := profiled()
+		code := run(ctx, os.Args[1:], terminal{os.Stdout, os.Stderr})
+		end()
+		os.Exit(code)
 	}
+	if options := os.Getenv(asReference); options != "" {
+		if err := serveReference(ctx, options); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailed)
+		}
+		os.Exit(exitOK)
+	}
+	stop()
 	os.Exit(m.Run())
 }
 
@@ -255,7 +265,7 @@ func reopen(t *testing.T, cfg Config) *store.DB {
 }
 
 // writeConfig writes a configuration that loadConfig reads back. JSON is YAML.
-func writeConfig(t *testing.T, cfg Config) string {
+func writeConfig(t testing.TB, cfg Config) string {
 	t.Helper()
 	merchants := map[string]any{}
 	for name, m := range cfg.Merchants {

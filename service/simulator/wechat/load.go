@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -28,10 +27,11 @@ type LoadOptions struct {
 	Rate float64
 	// Copies is how many further copies of each message go out at the same instant.
 	Copies int
-	// Presigned signs all messages before the clock starts, so that making
-	// signatures (which takes far longer than checking them) is not measured.
-	// It needs Count.
+	// Presigned signs all messages before the clock starts; see [Ahead]. It needs
+	// Count.
 	Presigned bool
+	// Ahead is messages that [SignAhead] has signed for these options.
+	Ahead *Ahead
 	// Transport replaces the network, for tests.
 	Transport http.RoundTripper
 }
@@ -43,33 +43,50 @@ type LoadReport struct {
 	Rate               float64 // sendings answered per second
 	P50, P99, Max      time.Duration
 	Outcomes           map[Outcome]int64
+	Latencies          map[Outcome]Latency
 }
 
-// presignLimit keeps the oldest signature inside the 5 minutes that receivers
-// accept, with time left for sending.
-const presignLimit = 3 * time.Minute
+// Latency is how long the answers of one kind took.
+type Latency struct{ P50, P99, Max time.Duration }
+
+// loadCopies bounds how often a load sends one message at the same instant.
+const loadCopies = 16
+
+// checked are the options with their defaults, if they make sense.
+func (o LoadOptions) checked() (LoadOptions, error) {
+	o.Kind, o.Senders = cmp.Or(o.Kind, Payment), max(o.Senders, 1)
+	if o.Ahead != nil {
+		o.Count = len(o.Ahead.sendings)
+	}
+	switch {
+	case o.Merchant == nil:
+		return o, errors.New("a load needs a merchant")
+	case o.Count <= 0 && (o.For <= 0 || o.Presigned):
+		return o, errors.New("a load needs a count, or unless presigned a time")
+	case o.Copies < 0 || o.Copies >= loadCopies:
+		return o, fmt.Errorf("%d copies: up to %d are possible", o.Copies, loadCopies-1)
+	case o.Ahead != nil && len(o.Ahead.sendings[0]) != o.Copies+1:
+		return o, fmt.Errorf("%d copies: signed ahead are %d", o.Copies, len(o.Ahead.sendings[0])-1)
+	}
+	return o, nil
+}
 
 // Load sends messages, each once, and measures the answers. When ctx ends it
 // returns what was measured so far.
 func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
-	o.Kind, o.Senders = cmp.Or(o.Kind, Payment), max(o.Senders, 1)
-	switch {
-	case o.Merchant == nil:
-		return LoadReport{}, errors.New("a load needs a merchant")
-	case o.Count <= 0 && (o.For <= 0 || o.Presigned):
-		return LoadReport{}, errors.New("a load needs a count, or unless presigned a time")
-	case o.Copies < 0 || o.Copies >= maxCopies:
-		return LoadReport{}, fmt.Errorf("%d copies: up to %d are possible", o.Copies, maxCopies-1)
+	o, err := o.checked()
+	if err != nil {
+		return LoadReport{}, err
 	}
-	l := &load{o: o, outcomes: map[Outcome]int64{}}
+	l := &load{o: o, outcomes: map[Outcome]*latencies{}}
 	for range o.Copies + 1 {
 		line := newLine(o.Senders)
 		line.transport = cmp.Or(o.Transport, line.transport)
 		l.lines = append(l.lines, line)
 		defer line.close()
 	}
-	if o.Presigned {
-		if err := l.presign(ctx); err != nil {
+	if o.Presigned && o.Ahead == nil {
+		if l.o.Ahead, err = SignAhead(ctx, o); err != nil {
 			return LoadReport{}, err
 		}
 	}
@@ -79,41 +96,12 @@ func Load(ctx context.Context, o LoadOptions) (LoadReport, error) {
 type load struct {
 	o     LoadOptions
 	lines []line
-	ready [][]Sending // presigned messages
 
 	next     atomic.Int64
 	messages atomic.Int64
 	latency  latencies
 	mu       sync.Mutex
-	outcomes map[Outcome]int64
-}
-
-func (l *load) sign() []Sending {
-	m := l.o.Merchant.Message(l.o.Kind, NewOrder(1234))
-	sendings := make([]Sending, l.o.Copies+1)
-	for i := range sendings {
-		sendings[i] = m.Sign(None, time.Now())
-	}
-	return sendings
-}
-
-func (l *load) presign(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, presignLimit)
-	defer cancel()
-	l.ready = make([][]Sending, l.o.Count)
-	var signers sync.WaitGroup
-	for first := range runtime.GOMAXPROCS(0) {
-		signers.Go(func() {
-			for i := first; i < l.o.Count && ctx.Err() == nil; i += runtime.GOMAXPROCS(0) {
-				l.ready[i] = l.sign()
-			}
-		})
-	}
-	signers.Wait()
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("sign %d messages ahead: %w", l.o.Count, err)
-	}
-	return nil
+	outcomes map[Outcome]*latencies
 }
 
 func (l *load) run(ctx context.Context) LoadReport {
@@ -127,13 +115,16 @@ func (l *load) run(ctx context.Context) LoadReport {
 	}
 	senders.Wait()
 	r := LoadReport{
-		Messages: l.messages.Load(), Elapsed: time.Since(start), Outcomes: l.outcomes,
+		Messages: l.messages.Load(), Elapsed: time.Since(start),
+		Outcomes: map[Outcome]int64{}, Latencies: map[Outcome]Latency{},
 		Sendings: l.latency.count, P50: l.latency.quantile(0.5), P99: l.latency.quantile(0.99), Max: l.latency.max,
 	}
 	answered := int64(0)
-	for o, n := range r.Outcomes {
+	for o, some := range l.outcomes {
+		r.Outcomes[o] = some.count
+		r.Latencies[o] = Latency{some.quantile(0.5), some.quantile(0.99), some.max}
 		if o.Status != 0 {
-			answered += n
+			answered += some.count
 		}
 	}
 	r.Rate = float64(answered) / r.Elapsed.Seconds()
@@ -147,10 +138,10 @@ func (l *load) one(ctx context.Context, start time.Time) bool {
 		return false
 	}
 	var sendings []Sending
-	if l.ready != nil {
-		sendings, l.ready[n] = l.ready[n], nil
+	if l.o.Ahead != nil {
+		sendings = l.o.Ahead.sendings[n]
 	} else {
-		sendings = l.sign()
+		sendings = l.o.sign()
 	}
 	due := time.Now()
 	if l.o.Rate > 0 {
@@ -167,14 +158,25 @@ func (l *load) one(ctx context.Context, start time.Time) bool {
 	for i, s := range sendings {
 		copies.Go(func() {
 			a := l.lines[i].post(ctx, s, None, l.o.Kind.V2())
-			l.latency.add(time.Since(due))
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.outcomes[a.Outcome]++
+			took := time.Since(due)
+			l.latency.add(took)
+			l.of(a.Outcome).add(took)
 		})
 	}
 	copies.Wait()
 	return true
+}
+
+// of are the latencies of one outcome.
+func (l *load) of(o Outcome) *latencies {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	some := l.outcomes[o]
+	if some == nil {
+		some = new(latencies)
+		l.outcomes[o] = some
+	}
+	return some
 }
 
 // WriteTo writes the report for people.

@@ -130,7 +130,7 @@ func TestLoadRefusesNonsense(t *testing.T) {
 	t.Parallel()
 	m := merchantAt(t, "http://shop/x")
 	for _, o := range []wechat.LoadOptions{
-		{Count: 1}, {Merchant: m}, {Merchant: m, For: time.Second, Presigned: true}, {Merchant: m, Count: 1, Copies: 8},
+		{Count: 1}, {Merchant: m}, {Merchant: m, For: time.Second, Presigned: true}, {Merchant: m, Count: 1, Copies: 16},
 	} {
 		if _, err := wechat.Load(t.Context(), o); err == nil {
 			t.Errorf("%+v was run", o)
