@@ -94,7 +94,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 	remember.Merchants, remember.OrdersRequired = cfg.merchantNames(), cfg.ordersRequired()
 	remember.Open, remember.Commit = s.telemetry.OpenDB, s.telemetry.Commit
 	if s.store, err = store.Open(ctx, remember); err != nil {
-		return nil, fmt.Errorf("%w\n  %s, spool.path is %s: `wxnotify check` looks into both", err, cfg.Store.place(), cfg.Spool.Path)
+		return nil, fmt.Errorf("%w\n  spool.path is %s; `wxnotify check` looks into both", cfg.Store.trouble(err), cfg.Spool.Path)
 	}
 	intake := &callback.Intake{
 		Opener:   s.telemetry.Opener(s.opener),

@@ -287,7 +287,7 @@ func writeConfig(t testing.TB, cfg Config) string {
 		"listen": cfg.Listen, "merchants": merchants,
 		"private": map[string]any{"listen": cfg.Private.Listen, "token": map[string]string{"file": cfg.Private.Token.File}},
 		"pager":   pagerSettings(cfg.Pager),
-		"store":   map[string]any{"path": cfg.Store.Path},
+		"store":   storeSettings(cfg.Store),
 		"spool":   map[string]any{"path": cfg.Spool.Path, "size": fmt.Sprint(int64(cfg.Spool.Size))},
 	}, "", "  ")
 	if err != nil {
