@@ -3,9 +3,13 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
+	"strings"
 	"time"
 
 	"wxnotify/service/simulator/wechat"
@@ -65,8 +69,30 @@ func (l *laboratory) profiles(all []place) {
 	for _, at := range all {
 		for _, s := range []subject{on, off} {
 			r := l.measure(s, at, wechat.LoadOptions{Senders: crowd, Count: profiledCallbacks})
-			fmt.Printf("\n%s, %s: %.0f/s, %.0f µs CPU each", at.name, s, r.Rate, r.cpu.Seconds()*1e6)
+			said := fmt.Sprintf("%s, %s: %.0f/s, %.0f µs CPU each", at.name, s, r.Rate, r.cpu.Seconds()*1e6)
+			l.flame(l.profileName(s, at), said)
+			fmt.Print("\n", said)
 		}
 	}
-	fmt.Printf("\nprofiles are in %s: go tool pprof -http :8081 FILE\n", l.profile)
+	fmt.Printf("\nprofiles and flame graphs are in %s: go tool pprof -http :8081 FILE\n", l.profile)
+}
+
+// flame draws a profile beside its file.
+func (l *laboratory) flame(profile, title string) {
+	l.Helper()
+	traces, err := exec.Command("go", "tool", "pprof", "-traces", profile).Output()
+	if err != nil {
+		l.Fatal(err)
+	}
+	graph, err := readTraces(bytes.NewReader(traces))
+	if err != nil {
+		l.Fatal(err)
+	}
+	picture, err := os.Create(strings.TrimSuffix(profile, ".pprof") + ".svg")
+	if err != nil {
+		l.Fatal(err)
+	}
+	if err := errors.Join(graph.svg(picture, title), picture.Close()); err != nil {
+		l.Fatal(err)
+	}
 }

@@ -59,7 +59,7 @@ func (l *laboratory) overload(p plan, at place, capacity float64, t *table, o *o
 		recovery = max(l.recovered().Sub(over), 0)
 		return report
 	})
-	f := flood{engine: at.name, offered: load.Rate, capacity: capacity, reading: r, recovery: recovery}
+	f := rush{engine: at.name, offered: load.Rate, capacity: capacity, reading: r, recovery: recovery}
 	o.all = append(o.all, f)
 	fmt.Fprintf(os.Stderr, "%s\n", strings.ReplaceAll(f.line(), "\t", "  "))
 	accepted, shed := f.of(http.StatusNoContent), f.of(http.StatusServiceUnavailable)
@@ -93,8 +93,8 @@ func (l *laboratory) recovered() time.Time {
 	}
 }
 
-// flood is one overload.
-type flood struct {
+// rush is one overload.
+type rush struct {
 	reading
 	engine            string
 	offered, capacity float64 // per second
@@ -107,7 +107,7 @@ type answers struct {
 	wechat.Latency
 }
 
-func (f flood) of(status int) (a answers) {
+func (f rush) of(status int) (a answers) {
 	for outcome, n := range f.Outcomes {
 		if outcome.Status == status {
 			a.n += n
@@ -118,23 +118,29 @@ func (f flood) of(status int) (a answers) {
 	return a
 }
 
-func (f flood) line() string {
+func (f rush) line() string {
 	ms := func(d time.Duration) string { return fmt.Sprintf("%.0f", d.Seconds()*1e3) }
 	accepted, shed, none := f.of(http.StatusNoContent), f.of(http.StatusServiceUnavailable), f.of(0)
-	return fmt.Sprintf("%s\t%.0f\t%.0f\t%d\t%s / %s\t%d\t%s / %s\t%d\t%.0f\t%.2f", f.engine, f.offered, f.Rate,
-		accepted.n, ms(accepted.P50), ms(accepted.P99), shed.n, ms(shed.P50), ms(shed.P99), none.n, f.peak, f.recovery.Seconds())
+	var why []string
+	for _, reason := range shedding {
+		if n := f.failures[reason]; n > 0 {
+			why = append(why, fmt.Sprintf("%s %.0f", reason, n))
+		}
+	}
+	return fmt.Sprintf("%s\t%.0f\t%.0f\t%d\t%s / %s\t%d\t%s / %s\t%d\t%.0f\t%.2f\t%s", f.engine, f.offered, f.Rate,
+		accepted.n, ms(accepted.P50), ms(accepted.P99), shed.n, ms(shed.P50), ms(shed.P99), none.n, f.peak, f.recovery.Seconds(), strings.Join(why, ", "))
 }
 
-type overloads struct{ all []flood }
+type overloads struct{ all []rush }
 
 func (o *overloads) print(w io.Writer) {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "engine\toffered/s\tanswered/s\t204\tp50 / p99 ms\t503\tp50 / p99 ms\tno answer\tpeak MiB\trecovery s")
+	fmt.Fprintln(out, "engine\toffered/s\tanswered/s\t204\tp50 / p99 ms\t503\tp50 / p99 ms\tno answer\tpeak MiB\trecovery s\treasons")
 	for _, f := range o.all {
 		fmt.Fprintln(out, f.line())
 	}
 	_ = out.Flush()
-	if !slices.ContainsFunc(o.all, func(f flood) bool { return f.of(http.StatusServiceUnavailable).n > 0 }) {
+	if !slices.ContainsFunc(o.all, func(f rush) bool { return f.of(http.StatusServiceUnavailable).n > 0 }) {
 		fmt.Fprintln(w, "Nothing was shed: no answer was 503.")
 	}
 }
