@@ -36,8 +36,8 @@ fmt: ## Format the Go code as lint wants it
 fuzz: ## Fuzz every target (SECONDS=60) or one (TARGET=FuzzOpen)
 	@.ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
-bench: ## wxnotify beside the reference handler, on three engines (BENCH=short; ENGINES=SQLite,MariaDB; PROFILE=folder)
-	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m $(if $(filter short,$(BENCH)),-short) \
+bench: ## wxnotify beside the reference handler, on three engines (BENCH=short or long; ENGINES=SQLite,MariaDB; PROFILE=DIR)
+	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m $(if $(filter short,$(BENCH)),-short) $(if $(filter long,$(BENCH)),-bench-long) \
 		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
 
 golden: ## Write the golden files anew; read the diff before you commit it

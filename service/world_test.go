@@ -211,7 +211,7 @@ func (w *world) handled(t *testing.T) []map[string]any {
 
 // metric sums the series of name whose labels hold every one of labels, as
 // /metrics shows them.
-func metric(t *testing.T, text, name string, labels ...string) float64 {
+func metric(t testing.TB, text, name string, labels ...string) float64 {
 	t.Helper()
 	sum := 0.0
 series:
