@@ -79,7 +79,7 @@ func prepareRowwise(ctx context.Context, db *sqlx.DB) (inserter, error) {
 }
 
 func (in rowwise) callbacks(w *writing, rows []arrival) error {
-	stmt := w.tx.NamedStmtContext(w.ctx, in.callback)
+	stmt := w.bind(in.callback)
 	for i := range rows {
 		if _, err := stmt.ExecContext(w.ctx, &rows[i]); err != nil {
 			return err
@@ -89,7 +89,7 @@ func (in rowwise) callbacks(w *writing, rows []arrival) error {
 }
 
 func (in rowwise) notices(w *writing, rows []*notice) error {
-	stmt := w.tx.NamedStmtContext(w.ctx, in.notice)
+	stmt := w.bind(in.notice)
 	for _, row := range rows {
 		result, err := stmt.ExecContext(w.ctx, row)
 		if err != nil {
@@ -112,7 +112,7 @@ func (in rowwise) orders(w *writing, rows []*order) ([]bool, error) {
 		return nil, nil
 	}
 	created := make([]bool, len(rows))
-	stmt := w.tx.NamedStmtContext(w.ctx, in.order)
+	stmt := w.bind(in.order)
 	for i, row := range rows {
 		result, err := stmt.ExecContext(w.ctx, row)
 		if err != nil {
@@ -131,7 +131,7 @@ func (in rowwise) outbox(w *writing, rows []outgoing) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	stmt := w.tx.NamedStmtContext(w.ctx, in.event)
+	stmt := w.bind(in.event)
 	for _, row := range rows {
 		if _, err := stmt.ExecContext(w.ctx, row); err != nil {
 			return err
