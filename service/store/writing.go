@@ -93,18 +93,13 @@ func guarded(do func() error) (err error) {
 
 func (w *writing) exec(stmt statement, arg any) (rows int64, err error) {
 	if w.bound[stmt] == nil {
-		w.bound[stmt] = w.bind(w.prepared[stmt])
+		w.bound[stmt] = w.tx.NamedStmtContext(w.ctx, w.prepared[stmt])
 	}
 	result, err := w.bound[stmt].ExecContext(w.ctx, arg)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-// bind gives a prepared statement to the transaction, whose end closes it.
-func (w *writing) bind(stmt *sqlx.NamedStmt) *sqlx.NamedStmt {
-	return w.tx.NamedStmtContext(w.ctx, stmt)
 }
 
 // run is for the statements that are too rare to be prepared.
