@@ -32,9 +32,9 @@ func main() {
 	// A reader of our records that goes away costs records, never callbacks.
 	signal.Ignore(syscall.SIGPIPE)
 	// Little lives long here, so a collection finds much garbage and costs a pass
-	// over the rest: fewer of them are worth some tens of MiB.
+	// over the rest: half as many of them are worth some MiB.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
+		debug.SetGCPercent(200)
 	}
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)

@@ -72,6 +72,7 @@ func loggerProvider(over context.Context, res *resource.Resource, o Options, exp
 	options := []sdklog.LoggerProviderOption{
 		sdklog.WithResource(res),
 		sdklog.WithAttributeValueLengthLimit(number("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", recordLimit)),
+		sdklog.WithAllowKeyDuplication(), // ours have no key twice; looking for one costs more than the rest
 		sdklog.WithProcessor(eventNames{}),
 	}
 	for _, p := range o.LogProcessors {

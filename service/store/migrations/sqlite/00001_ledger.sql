@@ -6,7 +6,7 @@
 
 -- One row per arrival, refused ones too: the audit log.
 CREATE TABLE callbacks (
-    seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq             INTEGER PRIMARY KEY,
     id              TEXT    NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 64),
     merchant        TEXT    NOT NULL CHECK (length(merchant) <= 64),        -- configured name or _OTHER
     path_merchant   TEXT    NOT NULL CHECK (length(path_merchant) <= 64),   -- as the path named it
@@ -72,7 +72,7 @@ CREATE INDEX callbacks_notification ON callbacks (notification) WHERE notificati
 -- One row per distinct proven message. Never deleted: it is what makes a copy a
 -- copy, and a v2 message can be replayed for ever.
 CREATE TABLE notifications (
-    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    id              INTEGER PRIMARY KEY,
     merchant        TEXT    NOT NULL CHECK (length(merchant) BETWEEN 1 AND 64),
     business_key    TEXT    NOT NULL CHECK (length(business_key) BETWEEN 1 AND 192),
     notification_id TEXT    NOT NULL CHECK (length(notification_id) BETWEEN 1 AND 128),
@@ -150,7 +150,7 @@ CREATE INDEX outbox_due ON outbox (due_at) WHERE state = 'pending';
 
 -- One row per try to deliver an event.
 CREATE TABLE attempts (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          INTEGER PRIMARY KEY,
     event_id    TEXT    NOT NULL CHECK (length(event_id) BETWEEN 1 AND 64),
     destination TEXT    NOT NULL CHECK (length(destination) BETWEEN 1 AND 64),
     started_at  INTEGER NOT NULL,
@@ -163,7 +163,7 @@ CREATE INDEX attempts_event ON attempts (event_id, destination);
 
 -- What people are told about. One is open per key; failures join it until it closes.
 CREATE TABLE incidents (
-    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         INTEGER PRIMARY KEY,
     rule       TEXT    NOT NULL CHECK (length(rule) BETWEEN 1 AND 64),
     merchant   TEXT    NOT NULL CHECK (length(merchant) <= 64),
     class      TEXT    NOT NULL CHECK (length(class) <= 16),
