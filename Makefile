@@ -36,9 +36,10 @@ fmt: ## Format the Go code as lint wants it
 fuzz: ## Fuzz every target (SECONDS=60) or one (TARGET=FuzzOpen)
 	@.ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
-bench: ## wxnotify beside the reference handler, on three engines (BENCH=short or long; ENGINES=SQLite,MariaDB; PROFILE=DIR)
-	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m $(if $(filter short,$(BENCH)),-short) $(if $(filter long,$(BENCH)),-bench-long) \
-		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
+bench: ## wxnotify beside the reference handler, on three engines (BENCH=short; more in service/docs/performance.md)
+	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m \
+		$(if $(filter short,$(BENCH)),-short) $(if $(filter long,$(BENCH)),-bench-long) \
+		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PARTS),-bench-parts '$(PARTS)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
 
 golden: ## Write the golden files anew; read the diff before you commit it
 	go test -count 1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' service alerts dashboards otel-collector | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

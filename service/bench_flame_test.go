@@ -164,6 +164,7 @@ func TestFlameGraph(t *testing.T) {
 	for _, want := range []string{
 		`viewBox="0 0 1200 80"`, "a &lt;title&gt;", "all 100.0%", "main.main 100.0%", "crypto/rsa.Verify 25.0%",
 		`modernc.org/sqlite/lib.step 75.0%</title><rect x="0.0" y="32" width="899.5"`,
+		`wxnotify/service.open 25.0%</title><rect x="900.0" y="32" width="299.5"`,
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())

@@ -105,11 +105,15 @@ func (f *figures) add(engine string, senders int, s subject, r reading) {
 	f.all[key] = append(f.all[key], r)
 }
 
-// capacity is what a place takes from a crowd, with telemetry on, per second.
+// capacity is what a place takes from a crowd, with telemetry on, per second; 0
+// if nobody has measured it.
 func (f *figures) capacity(engine string) float64 {
 	var rates []float64
 	for _, r := range f.all[fmt.Sprintf("%s\t%d\t%s", engine, crowd, on)] {
 		rates = append(rates, r.Rate)
+	}
+	if rates == nil {
+		return 0
 	}
 	return median(rates)
 }

@@ -18,6 +18,7 @@ import (
 
 var (
 	benchEngines = flag.String("bench-engines", "SQLite,PostgreSQL,MariaDB", "the engines that BenchmarkService measures")
+	benchParts   = flag.String("bench-parts", "throughput,steady,overload", "the parts of the table that BenchmarkService fills")
 	benchLong    = flag.Bool("bench-long", false, "measure memory over 500,000 callbacks, instead of the table")
 	benchProfile = flag.String("bench-profile", "", "folder for CPU profiles of wxnotify under load, instead of the table")
 )
@@ -74,21 +75,24 @@ func (l *laboratory) compare(all []place) {
 	var f figures
 	var lost telemetryLoss
 	var o overloads
-	for _, at := range all {
-		for range p.pairs {
-			l.round(p, at, &t, &f, &lost)
+	parts := strings.Split(*benchParts, ",")
+	each := func(part string, times int, measure func(place)) {
+		for _, at := range all {
+			for range times {
+				if slices.Contains(parts, part) {
+					measure(at)
+				}
+			}
 		}
 	}
-	for _, at := range all {
-		for range p.pairs {
-			l.steady(p, at, &t)
+	each("throughput", p.pairs, func(at place) { l.round(p, at, &t, &f, &lost) })
+	each("steady", p.pairs, func(at place) { l.steady(p, at, &t) })
+	each("overload", p.floods, func(at place) {
+		if f.capacity(at.name) == 0 {
+			f.add(at.name, crowd, on, l.measure(on, at, wechat.LoadOptions{Senders: crowd, Count: p.many}))
 		}
-	}
-	for _, at := range all {
-		for range p.floods {
-			l.overload(p, at, f.capacity(at.name), &t, &o)
-		}
-	}
+		l.overload(p, at, f.capacity(at.name), &t, &o)
+	})
 	fmt.Printf("\n\n%d CPUs, %s, %d pairs of runs, %d callbacks from %d senders, %d from one\n\n",
 		runtime.NumCPU(), runtime.Version(), p.pairs, p.many, crowd, p.one)
 	_, _ = t.WriteTo(os.Stdout)
@@ -105,6 +109,11 @@ func (l *laboratory) compare(all []place) {
 func places(b *testing.B) (all []place) {
 	b.Helper()
 	wanted := strings.Split(*benchEngines, ",")
+	for _, name := range wanted {
+		if _, known := goals[name]; !known {
+			b.Fatalf("no engine %q: there are SQLite, PostgreSQL and MariaDB", name)
+		}
+	}
 	if slices.Contains(wanted, "SQLite") {
 		all = append(all, place{name: "SQLite"})
 	}
