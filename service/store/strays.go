@@ -9,8 +9,8 @@ import (
 	"wxnotify/service/callback"
 )
 
-// A stray is a request that nobody has proven to be WeChat Pay's. Strangers send
-// as many as they like, so they get a budget: the first for each merchant,
+// A stray is a request that nobody has proven to be WeChat Pay's, or that was shed
+// before anybody looked. They may be as many as they like, so they get a budget: the first for each merchant,
 // reason and minute has its row before its answer; of the others some get a row
 // and all are counted, on that first row, within a second.
 
@@ -42,7 +42,8 @@ type tally struct {
 }
 
 func (j *job) stray() bool {
-	return j.message == nil && j.refusal != nil && j.refusal.Class != callback.Proven
+	return j.message == nil && j.refusal != nil &&
+		(j.refusal.Class != callback.Proven || j.refusal.Reason == callback.ReasonOverloaded)
 }
 
 // rank puts the strays of a batch behind the others.
