@@ -51,9 +51,18 @@ func (r incident) incident() callback.Incident {
 		IncidentKey: callback.IncidentKey{
 			Rule: r.Rule, Merchant: r.Merchant, Class: callback.Class(r.Class), Reason: callback.Reason(r.Reason), Subject: r.Subject,
 		},
-		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.Count,
+		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.counted(),
 		Told: moment(r.Told), ToldCount: r.ToldCount, Lasting: r.Lasting,
 	}
+}
+
+// counted is how many failures belong to it. Failed callbacks are counted when
+// they are claimed; of what waits in the spool, what people were told counts.
+func (r incident) counted() int64 {
+	if r.Rule == callback.RuleFailed {
+		return max(r.Count, r.ToldCount, 1)
+	}
+	return r.Count
 }
 
 // open finds the open incident of the row's key, or makes the row it.
@@ -70,6 +79,9 @@ func (w *writing) open(row incident) (id int64, err error) {
 // opened: they are the same trouble, seen twice.
 func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 	row := incidentRow(i)
+	if row.Rule == callback.RuleFailed {
+		row.Count = 0 // its rows are counted, once, when they are claimed
+	}
 	err := d.request(ctx, func(w *writing) error {
 		var closed int
 		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ?`,
@@ -81,10 +93,11 @@ func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 			return err
 		}
 		_, err = w.run(`UPDATE incidents SET lasting = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
+	count = CASE WHEN ? THEN ? ELSE count END,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
 	told_at = CASE WHEN told_at < ? THEN ? ELSE told_at END,
 	told_count = CASE WHEN told_count < ? THEN ? ELSE told_count END
-WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
+WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Lasting && row.Rule != callback.RuleFailed, row.Count, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
 		return err
 	})
 	if err != nil {
