@@ -20,6 +20,8 @@ const (
 	// claimFor is how long failures of one sort are claimed before the others
 	// have their turn, and people hear of what is there.
 	claimFor = 200 * time.Millisecond
+	// claimPause lets the callbacks that have come meanwhile go first.
+	claimPause = 2 * time.Millisecond
 	// historyAfter is how long a failure can have waited for somebody to tell
 	// before it is history: nobody was told of failures then.
 	historyAfter = 24 * time.Hour
@@ -126,6 +128,11 @@ func (d *DB) claim(ctx context.Context, c claim) (all bool, err error) {
 			return err
 		}); err != nil || claimed < claimRows {
 			return err == nil, err
+		}
+		select {
+		case <-time.After(claimPause):
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
 		}
 	}
 	return false, nil

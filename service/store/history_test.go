@@ -36,18 +36,14 @@ func TestHistory(t *testing.T) {
 	t.Logf("the first look took %s", took)
 	began := time.Now()
 	for len(list) == 1 && !t.Failed() {
-		list, took = look(t, db)
+		list, _ = look(t, db)
 	}
 	t.Logf("the history was complete after %s", time.Since(began).Round(time.Millisecond))
 	if len(list) != 2 || list[1].Rule != callback.RuleHistory || list[1].Count != int64(*historyRows) || list[1].Critical() || !list[1].Opened.Before(list[1].Latest) {
 		t.Errorf("complete: %+v", list)
 	}
 	close(stop)
-	if w := <-worst; w > 100*time.Millisecond {
-		t.Logf("a callback waited %s: too long, unless the machine is busy", w)
-	} else {
-		t.Logf("the slowest callback meanwhile: %s", w)
-	}
+	t.Logf("the slowest callback meanwhile: %s", <-worst)
 	for n := range int64(3) {
 		fail()
 		list, took = look(t, db)

@@ -196,16 +196,12 @@ func claims(t *testing.T, e Engine) {
 
 // unclosed lists what is open without claiming: as another replica last saw it.
 func (b *bench) unclosed() (list []callback.Incident) {
-	rows, err := b.raw.QueryContext(b.t.Context(), `SELECT id, count FROM incidents WHERE closed_at = 0`)
-	if err != nil {
-		return nil
+	var rows []struct{ ID, Count int64 }
+	if err := b.raw.SelectContext(b.t.Context(), &rows, `SELECT id, count FROM incidents WHERE closed_at = 0`); err != nil {
+		b.t.Error(err)
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var i callback.Incident
-		if rows.Scan(&i.ID, &i.Count) == nil {
-			list = append(list, i)
-		}
+	for _, r := range rows {
+		list = append(list, callback.Incident{ID: r.ID, Count: r.Count})
 	}
 	return list
 }
