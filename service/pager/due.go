@@ -26,6 +26,8 @@ func due(i callback.Incident, now time.Time) (Occasion, bool) {
 	switch {
 	case i.Told.IsZero():
 		return Opened, true
+	case silent(i) && i.Count > i.ToldCount && over(i, now):
+		return Again, true // no last page would tell of them
 	case over(i, now):
 		return Over, true
 	case (i.Count > i.ToldCount || lasting(i, now)) && now.Sub(i.Told) >= repeatAfter(i):
@@ -58,4 +60,6 @@ func repeatAfter(i callback.Incident) time.Duration {
 }
 
 // silent incidents end without a word: there is nothing left to say of them.
-func silent(i callback.Incident) bool { return i.Rule == callback.RuleOrderConflict }
+func silent(i callback.Incident) bool {
+	return i.Rule == callback.RuleOrderConflict || i.Rule == callback.RuleHistory
+}

@@ -48,7 +48,8 @@ func (o *Options) OnDisk(wrap func(Disk) Disk) { o.disk = wrap }
 // IndexedQueries are the queries that must not read a whole table.
 func IndexedQueries() []string {
 	return []string{
-		sqlFailures, sqlOutstanding, sqlLast, sqlUntold, sqlFactOrders, sqlFactTraces, "SELECT " + sqlNoticeColumns + sqlOpen,
+		sqlFailures, sqlOutstanding, sqlLast, sqlUntold, sqlClaim, sqlClaimed, sqlFactAmounts, sqlFactOrders, sqlFactCount, sqlFactPeers, sqlFactTraces,
+		"SELECT " + sqlNoticeColumns + sqlOpen, sqlOpenAmounts + sqlOpen, "SELECT first_at" + sqlOpen + " AND merchant = ? ORDER BY first_at",
 		sqlFind, sqlRefundCounted,
 	}
 }

@@ -9,12 +9,6 @@ import (
 )
 
 const (
-	// The words of the partial index, so that it is used.
-	sqlUntoldWhere = `WHERE incident = 0 AND outcome = 'failed' AND class IN ('proven', 'unproven')`
-
-	sqlUntold = `SELECT merchant, class, reason, max(counted_at) AS latest
-FROM callbacks ` + sqlUntoldWhere + ` GROUP BY merchant, class, reason`
-
 	sqlOpenIncident = `INSERT INTO incidents (
 	rule, merchant, class, reason, subject, detail, opened_at, latest_at, count, told_at, told_count, lasting, closed_at)
 VALUES (
@@ -23,18 +17,6 @@ VALUES (
 	sqlIncidentKey = `rule = ? AND merchant = ? AND class = ? AND reason = ? AND subject = ?`
 
 	sqlFindIncident = `SELECT id FROM incidents WHERE ` + sqlIncidentKey + ` AND closed_at = 0`
-
-	sqlClaim = `UPDATE callbacks SET incident = ? ` + sqlUntoldWhere + ` AND merchant = ? AND class = ? AND reason = ?`
-
-	sqlRecount = `UPDATE incidents SET
-	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
-	opened_at = coalesce((SELECT min(received_at) FROM callbacks WHERE incident = incidents.id AND incident <> 0), opened_at),
-	count = (SELECT coalesce(sum(1 + repeats), 0) FROM callbacks WHERE incident = incidents.id AND incident <> 0)
-WHERE id = ?`
-
-	sqlIncidents = `SELECT id, rule, merchant, class, reason, subject, detail,
-	opened_at, latest_at, count, told_at, told_count, lasting
-FROM incidents WHERE closed_at = 0 ORDER BY id`
 )
 
 // incident is a row of the table.
@@ -69,66 +51,18 @@ func (r incident) incident() callback.Incident {
 		IncidentKey: callback.IncidentKey{
 			Rule: r.Rule, Merchant: r.Merchant, Class: callback.Class(r.Class), Reason: callback.Reason(r.Reason), Subject: r.Subject,
 		},
-		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.Count,
+		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.counted(),
 		Told: moment(r.Told), ToldCount: r.ToldCount, Lasting: r.Lasting,
 	}
 }
 
-// Incidents puts every failure that people must know of into the open incident
-// of its kind, opening one where there is none, and lists all that are open.
-// Each failure joins one incident, once, whatever number of replicas asks: the
-// join is a conditional update, and commits with the incident's count.
-func (d *DB) Incidents(ctx context.Context) ([]callback.Incident, error) {
-	var untold []struct {
-		Merchant string
-		Class    callback.Class
-		Reason   callback.Reason
-		Latest   int64
+// counted is how many failures belong to it. Failed callbacks are counted when
+// they are claimed; of what waits in the spool, what people were told counts.
+func (r incident) counted() int64 {
+	if r.Rule == callback.RuleFailed {
+		return max(r.Count, r.ToldCount, 1)
 	}
-	if err := d.reader.SelectContext(ctx, &untold, sqlUntold); err != nil {
-		return nil, fmt.Errorf("store: looking for failures that nobody is told of: %w", err)
-	}
-	if len(untold) > 0 {
-		if err := d.request(ctx, func(w *writing) error {
-			for _, f := range untold {
-				if err := w.claim(f.Merchant, f.Class, f.Reason, f.Latest); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			return nil, fmt.Errorf("store: opening incidents: %w", err)
-		}
-	}
-	var rows []incident
-	if err := d.reader.SelectContext(ctx, &rows, sqlIncidents); err != nil {
-		return nil, fmt.Errorf("store: listing incidents: %w", err)
-	}
-	list := make([]callback.Incident, len(rows))
-	for i, r := range rows {
-		list[i] = r.incident()
-	}
-	return list, nil
-}
-
-func (w *writing) claim(merchant string, class callback.Class, reason callback.Reason, latest int64) error {
-	key := callback.FailureIncident(merchant, class, reason)
-	id, err := w.open(incident{
-		Rule: key.Rule, Merchant: key.Merchant, Class: string(key.Class), Reason: string(key.Reason), Opened: latest, Latest: latest,
-	})
-	if err != nil {
-		return err
-	}
-	// Takes hold of the incident first: of two replicas that claim at the same
-	// time, the second counts what the first has claimed.
-	if _, err := w.run(`UPDATE incidents SET latest_at = latest_at WHERE id = ?`, id); err != nil {
-		return err
-	}
-	if _, err := w.run(sqlClaim, id, merchant, string(class), string(reason)); err != nil {
-		return err
-	}
-	_, err = w.run(sqlRecount, latest, latest, id)
-	return err
+	return r.Count
 }
 
 // open finds the open incident of the row's key, or makes the row it.
@@ -145,6 +79,9 @@ func (w *writing) open(row incident) (id int64, err error) {
 // opened: they are the same trouble, seen twice.
 func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 	row := incidentRow(i)
+	if row.Rule == callback.RuleFailed {
+		row.Count = 0 // its rows are counted, once, when they are claimed
+	}
 	err := d.request(ctx, func(w *writing) error {
 		var closed int
 		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ?`,
@@ -156,10 +93,11 @@ func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 			return err
 		}
 		_, err = w.run(`UPDATE incidents SET lasting = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
+	count = CASE WHEN ? THEN ? ELSE count END,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
 	told_at = CASE WHEN told_at < ? THEN ? ELSE told_at END,
 	told_count = CASE WHEN told_count < ? THEN ? ELSE told_count END
-WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
+WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Lasting && row.Rule != callback.RuleFailed, row.Count, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
 		return err
 	})
 	if err != nil {
