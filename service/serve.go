@@ -105,6 +105,10 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 	if err := s.page(background, more); err != nil {
 		return nil, err
 	}
+	var takeAlerts echo.HandlerFunc // nil: nobody could be told of them, or nobody wants to be
+	if s.pager != nil && cfg.Pager.Mode != pagerEmbedded {
+		takeAlerts = pager.Alerts(s.store, cfg.Pager.Mode != pagerAlertmanager)
+	}
 	public := web.NewPublic(web.PublicOptions{
 		Accept:         heard{s.telemetry.Accept(intake), s},
 		Note:           s.store,
@@ -117,7 +121,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 		Metrics:     s.telemetry.Metrics(),
 		Merchants:   cfg.merchantNames(),
 		Token:       string(token),
-		Alerts:      pager.Alerts(s.store),
+		Alerts:      takeAlerts,
 		AlertsToken: string(alerts),
 	})
 	if s.private, err = web.Listen(ctx, cfg.Private.Listen, private); err != nil {

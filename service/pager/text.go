@@ -133,17 +133,18 @@ func (w Writer) heading(p Page) string {
 
 func (w Writer) headline(p Page) string {
 	in := w.words()
+	if p.Occasion == Drill {
+		return in.drill
+	}
 	switch p.Rule {
 	case callback.RuleFailed:
 		return strings.Join(notEmpty(in.failed(p.Count), w.merchant(p), string(p.Reason)), " · ")
 	case callback.RuleOutstanding:
-		return strings.Join(notEmpty(in.outstanding(p.Count), w.merchant(p)), " · ")
+		return strings.Join(notEmpty(in.outstanding(p.Count), w.merchant(p), string(p.Reason)), " · ")
 	case callback.RuleOrderConflict:
 		return strings.Join(notEmpty(in.orderConflict(p.Count), p.Merchant), " · ")
 	case callback.RuleHistory:
 		return in.history(p.Count)
-	case drillKey.Rule:
-		return in.drill
 	}
 	return strings.Join(notEmpty(p.Rule, p.Merchant, p.Subject), " · ")
 }
@@ -331,7 +332,7 @@ func (w Writer) runbook(p Page) string {
 		page += ".zh-CN"
 	}
 	page += ".html"
-	if p.Reason != "" {
+	if p.Rule == callback.RuleFailed {
 		page += "#" + url.PathEscape(string(p.Reason))
 	}
 	return page

@@ -19,6 +19,9 @@ VALUES (
 	sqlFindIncident = `SELECT id FROM incidents WHERE ` + sqlIncidentKey + ` AND closed_at = 0`
 )
 
+// clocksDiffer is by how much the replicas' clocks may.
+const clocksDiffer = time.Minute
+
 // incident is a row of the table.
 type incident struct {
 	ID        int64  `db:"id"`
@@ -38,7 +41,7 @@ type incident struct {
 
 func incidentRow(i callback.Incident) incident {
 	return incident{
-		Rule: clean(i.Rule, 64), Merchant: clean(i.Merchant, 64), Class: string(i.Class), Reason: string(i.Reason),
+		Rule: clean(i.Rule, 64), Merchant: clean(i.Merchant, 64), Class: clean(string(i.Class), 16), Reason: clean(string(i.Reason), 32),
 		Subject: clean(i.Subject, 128), Detail: clean(i.Detail, 1024),
 		Opened: micros(i.Opened), Latest: micros(i.Latest), Count: i.Count,
 		Told: micros(i.Told), ToldCount: i.ToldCount, Lasting: i.Lasting,
@@ -74,9 +77,9 @@ func (w *writing) open(row incident) (id int64, err error) {
 }
 
 // OpenIncident opens an incident that is not read from failed callbacks: an
-// alert's, or one that people were told of while the database was away. One of
-// its key that is open already takes it in; so does one that closed after i was
-// opened: they are the same trouble, seen twice.
+// alert's, missing money's, or one that people were told of while the database was
+// away. One of its key that is open already takes it in; so does one that closed
+// after the latest that is known of i: then i is old news.
 func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 	row := incidentRow(i)
 	if row.Rule == callback.RuleFailed {
@@ -84,15 +87,17 @@ func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 	}
 	err := d.request(ctx, func(w *writing) error {
 		var closed int
-		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ?`,
-			row.Rule, row.Merchant, row.Class, row.Reason, row.Subject, max(row.Opened, 1)); err != nil || closed > 0 {
+		// Not what a clock closed that ran ahead.
+		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ? AND closed_at <= ?`,
+			row.Rule, row.Merchant, row.Class, row.Reason, row.Subject, max(row.Latest, 1), micros(d.opts.Now().Add(clocksDiffer))); err != nil || closed > 0 {
 			return err
 		}
 		id, err := w.open(row)
 		if err != nil {
 			return err
 		}
-		_, err = w.run(`UPDATE incidents SET lasting = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
+		// Failed callbacks are counted where they are claimed.
+		_, err = w.run(`UPDATE incidents SET lasting = CASE WHEN ? THEN TRUE ELSE lasting END, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
 	count = CASE WHEN ? THEN ? ELSE count END,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
 	told_at = CASE WHEN told_at < ? THEN ? ELSE told_at END,
@@ -107,25 +112,36 @@ WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Lasting && row.Rule != c
 }
 
 // EaseIncident lets an incident end that was kept open: its alert has stopped
-// firing, its money has come.
+// firing, its money has come. It lasted until then, as far as is known.
 func (d *DB) EaseIncident(ctx context.Context, key callback.IncidentKey, at time.Time) error {
+	row := incidentRow(callback.Incident{IncidentKey: key})
 	return d.onIncident(ctx, "easing", `UPDATE incidents SET lasting = FALSE,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END
 WHERE `+sqlIncidentKey+` AND closed_at = 0 AND lasting`, micros(at), micros(at),
-		key.Rule, key.Merchant, string(key.Class), string(key.Reason), key.Subject)
+		row.Rule, row.Merchant, row.Class, row.Reason, row.Subject)
 }
 
 // IncidentTold notes that a page about the incident was taken, and how many
-// failures it had counted.
+// failures it had counted; or, at no time, that it must be told anew.
 func (d *DB) IncidentTold(ctx context.Context, id, count int64, at time.Time) error {
 	return d.onIncident(ctx, "noting a page of", `UPDATE incidents SET told_at = ?, told_count = ? WHERE id = ?`, micros(at), count, id)
 }
 
-// CloseIncident ends an incident that is as it was told: one that a failure has
-// joined since stays open.
+// CloseIncident ends an incident that is as it was told. One that a failure has
+// joined since, or that lasts again, stays open; and because people were told that
+// it is over, they are told anew, at once.
 func (d *DB) CloseIncident(ctx context.Context, id, count int64, at time.Time) error {
-	return d.onIncident(ctx, "closing", `UPDATE incidents SET closed_at = ?, told_at = ?, told_count = ?
-WHERE id = ? AND closed_at = 0 AND count <= ?`, micros(at), micros(at), count, id, count)
+	if err := d.request(ctx, func(w *writing) error {
+		closed, err := w.run(`UPDATE incidents SET closed_at = ?, told_at = ?, told_count = ?
+WHERE id = ? AND closed_at = 0 AND count <= ? AND NOT lasting`, micros(at), micros(at), count, id, count)
+		if err == nil && closed == 0 {
+			_, err = w.run(`UPDATE incidents SET told_at = 0 WHERE id = ? AND closed_at = 0`, id)
+		}
+		return err
+	}); err != nil {
+		return fmt.Errorf("store: closing an incident: %w", err)
+	}
+	return nil
 }
 
 func (d *DB) onIncident(ctx context.Context, doing, query string, args ...any) error {
@@ -150,15 +166,16 @@ func (d *DB) Waiting() []callback.FailureCount {
 }
 
 // Lease gives holder the named duty until ttl from now, unless another holds
-// it. Who holds it already keeps it.
+// it. Who holds it already keeps it. A lease that ends later than one can end was
+// taken by a clock that ran ahead.
 func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
 	err = d.request(ctx, func(w *writing) error {
 		now := micros(d.opts.Now())
 		if _, err := w.run(`INSERT INTO leases (name, holder, until) VALUES (?, ?, 0)`+d.dialect.absent("name"), name, holder); err != nil {
 			return err
 		}
-		n, err := w.run(`UPDATE leases SET holder = ?, until = ? WHERE name = ? AND (holder = ? OR until < ?)`,
-			holder, now+ttl.Microseconds(), name, holder, now)
+		n, err := w.run(`UPDATE leases SET holder = ?, until = ? WHERE name = ? AND (holder = ? OR until < ? OR until > ?)`,
+			holder, now+ttl.Microseconds(), name, holder, now, now+(ttl+clocksDiffer).Microseconds())
 		held = n == 1
 		return err
 	})
