@@ -29,8 +29,9 @@ func postgresDialect() dialect {
 			return postgresDSN(o, map[string]string{
 				// What another replica has committed is seen by the next statement.
 				"default_transaction_isolation": "read committed",
-				// A replica that stands still in mid-transaction holds its rows no longer.
-				"idle_in_transaction_session_timeout": "10s",
+				// A replica that stands still in mid-transaction holds its rows no longer:
+				// the others wait for them, and their callbacks have 2.5 s.
+				"idle_in_transaction_session_timeout": "1s",
 				"lock_timeout":                        "4s",
 			})
 		},
