@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"maps"
@@ -113,9 +114,14 @@ type booked struct {
 // books reads the database as an auditor does: past wxnotify.
 func (c *cluster) books(t *testing.T) map[string]*booked {
 	t.Helper()
-	db := c.connect(t)
+	// One state of the database, while the spool is being imported.
+	tx, err := c.connect(t).BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
 	books := map[string]*booked{}
-	each(t, db, `SELECT notification_id, standing, event_id, out_trade_no, arrivals FROM notifications`, func(rows *sql.Rows) error {
+	each(t, tx, `SELECT notification_id, standing, event_id, out_trade_no, arrivals FROM notifications`, func(rows *sql.Rows) error {
 		var id string
 		b := &booked{rows: map[string]int{}}
 		err := rows.Scan(&id, &b.standing, &b.event, &b.trade, &b.arrivals)
@@ -125,7 +131,7 @@ func (c *cluster) books(t *testing.T) map[string]*booked {
 		books[id] = b
 		return err
 	})
-	each(t, db, `SELECT notification_id, outcome, count(*) FROM callbacks GROUP BY notification_id, outcome`, func(rows *sql.Rows) error {
+	each(t, tx, `SELECT notification_id, outcome, count(*) FROM callbacks GROUP BY notification_id, outcome`, func(rows *sql.Rows) error {
 		var id, outcome string
 		var n int
 		if err := rows.Scan(&id, &outcome, &n); err != nil {
@@ -159,7 +165,12 @@ func (c *cluster) connect(t *testing.T) *sql.DB {
 	return db
 }
 
-func each(t *testing.T, db *sql.DB, query string, row func(*sql.Rows) error) {
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func each(t *testing.T, db querier, query string, row func(*sql.Rows) error) {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), query)
 	if err != nil {
