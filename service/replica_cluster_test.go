@@ -120,7 +120,7 @@ func (c *cluster) migrate(t *testing.T) {
 // balancer would send it something.
 func (r *replica) start(t *testing.T) {
 	t.Helper()
-	p := exec.Command(r.program, "serve", "--config", r.file) //nolint:noctx // the test ends it
+	p := exec.Command(r.program, "serve", "--config", r.file)
 	p.Env, p.Stderr = r.env, r.said
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
