@@ -90,7 +90,8 @@ func (o *outages) settle(t *testing.T, end func()) {
 	}
 	eventually(t, "nothing is outstanding and the spool is empty", func() bool {
 		text := o.replicas[0].metrics(t)
-		return metric(t, text, "wechatpay_notification_outstanding", `merchant="shop"`) == 0
+		return metric(t, text, "wechatpay_notification_outstanding", `merchant="shop"`) == 0 &&
+			metric(t, text, "wechatpay_spool_used_bytes") == 0 && series(text, "wechatpay_spool_used_bytes") != ""
 	})
 	t.Logf("%+v; slowest answer %s; back at the latest after %s", got, o.cluster.slowest, o.slowest)
 }
@@ -185,7 +186,7 @@ func noAnswerToCommit(t *testing.T, program string, e server.Engine) {
 // unknown counts the messages that were never acknowledged, and are booked.
 func (c *cluster) unknown(t *testing.T) (n int) {
 	t.Helper()
-	books := c.books(t)
+	books := c.read(t)
 	for _, m := range c.due() {
 		if b := books[m.ID]; b != nil && b.standing == "accepted" {
 			n++

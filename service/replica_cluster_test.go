@@ -5,10 +5,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +29,7 @@ type cluster struct {
 	*ledger
 	server   *server.Server
 	database string // its URL, without faults on the way
+	books    *sql.DB
 	account  *wechat.Merchant
 	replicas []*replica
 	client   *http.Client
@@ -72,6 +75,7 @@ func newCluster(t *testing.T, program string, s *server.Server, change func(*Con
 		client: &http.Client{Timeout: wechat.AnswerLimit, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 	}
 	t.Cleanup(c.client.CloseIdleConnections)
+	c.books = open(t, s.Engine(), c.database)
 	for _, way := range ways {
 		cfg := configFor(t, &account)
 		cfg.Spool.Size = 16 << 20
@@ -91,6 +95,25 @@ func newCluster(t *testing.T, program string, s *server.Server, change func(*Con
 		r.start(t)
 	}
 	return c
+}
+
+// open is a way to the database past wxnotify.
+func open(t *testing.T, e server.Engine, database string) *sql.DB {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	driver, source := "pgx", database
+	if e == server.MariaDB {
+		driver, source = "mysql", fmt.Sprintf("%s@tcp(%s)%s", u.User, u.Host, u.Path)
+	}
+	db, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
 }
 
 // migrate runs the step on all replicas at the same instant, as a deployment

@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"wxnotify/service/simulator/wechat"
-	"wxnotify/service/store/storetest/server"
 )
 
 // ledger is WeChat Pay's own book: what it sent, and what it was answered.
@@ -111,11 +109,11 @@ type booked struct {
 	rows                   map[string]int // callbacks by outcome
 }
 
-// books reads the database as an auditor does: past wxnotify.
-func (c *cluster) books(t *testing.T) map[string]*booked {
+// read reads the database as an auditor does: past wxnotify.
+func (c *cluster) read(t *testing.T) map[string]*booked {
 	t.Helper()
 	// One state of the database, while the spool is being imported.
-	tx, err := c.connect(t).BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	tx, err := c.books.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,25 +144,6 @@ func (c *cluster) books(t *testing.T) map[string]*booked {
 	return books
 }
 
-// connect opens the cluster's database.
-func (c *cluster) connect(t *testing.T) *sql.DB {
-	t.Helper()
-	u, err := url.Parse(c.database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	driver, source := "pgx", c.database
-	if c.server.Engine() == server.MariaDB {
-		driver, source = "wxnotify-mysql", fmt.Sprintf("%s@tcp(%s)%s", u.User, u.Host, u.Path)
-	}
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
-
 // querier is a database or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -193,7 +172,7 @@ func each(t *testing.T, db querier, query string, row func(*sql.Rows) error) {
 func (c *cluster) audit(t *testing.T) {
 	t.Helper()
 	within(t, 30*time.Second, "everything that was refused is in the database", func() bool { return len(c.missing(t)) == 0 })
-	books := c.books(t)
+	books := c.read(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	events := map[string]string{}
@@ -234,7 +213,7 @@ func (c *cluster) audit(t *testing.T) {
 // missing are the messages that were refused with an answer, and have no row.
 func (c *cluster) missing(t *testing.T) (list []string) {
 	t.Helper()
-	books := c.books(t)
+	books := c.read(t)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, line := range c.lines {
@@ -276,7 +255,7 @@ func (c *cluster) auditOrders(t *testing.T, books map[string]*booked) {
 		want[o.OutTradeNo] = p
 	}
 	got := map[string]purse{}
-	each(t, c.connect(t), `SELECT out_trade_no, state, refunded FROM orders`, func(rows *sql.Rows) error {
+	each(t, c.books, `SELECT out_trade_no, state, refunded FROM orders`, func(rows *sql.Rows) error {
 		var number string
 		var p purse
 		err := rows.Scan(&number, &p.state, &p.refunded)
@@ -301,7 +280,7 @@ func (c *cluster) heal(t *testing.T) {
 		c.all(due, func(m *wechat.Message) { c.send(m, c.anyReady()) })
 		return len(c.due()) == 0
 	})
-	for id, b := range c.books(t) {
+	for id, b := range c.read(t) {
 		if b.standing != "accepted" {
 			t.Errorf("%s is still %s", id, b.standing)
 		}
