@@ -78,7 +78,9 @@ func (s session) Driver() driver.Driver { return sessions{} }
 
 // Connect sets the isolation in the only words that all servers understand:
 // what another replica has committed is seen by the next statement, and nobody
-// locks the gaps between rows.
+// locks the gaps between rows. A replica that stands still in mid-transaction
+// holds its rows no longer, where the server can see to it: MariaDB can.
+// Source: https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables#idle_transaction_timeout
 func (s session) Connect(ctx context.Context) (driver.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, greeting)
 	defer cancel()
@@ -86,8 +88,14 @@ func (s session) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil { //nolint:forcetypeassert // the driver's is one
-		return nil, errors.Join(err, conn.Close())
+	for _, set := range []string{
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		"SET SESSION idle_transaction_timeout = 1", // in whole seconds
+	} {
+		_, err := conn.(driver.ExecerContext).ExecContext(ctx, set, nil) //nolint:forcetypeassert // the driver's is one
+		if err != nil && mysqlNumber(err) != unknownVariable {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	return conn, nil
 }
@@ -95,6 +103,9 @@ func (s session) Connect(ctx context.Context) (driver.Conn, error) {
 // greeting is how long a server may take until it has let us in: the driver
 // bounds only the way there.
 const greeting = 5 * time.Second
+
+// unknownVariable is ER_UNKNOWN_SYSTEM_VARIABLE.
+const unknownVariable = 1193
 
 // strict is what turns a value that does not fit into an error.
 const strict = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"

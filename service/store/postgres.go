@@ -48,7 +48,7 @@ func postgresDialect() dialect {
 }
 
 // postgresIdle is a setting: a replica that stands still in mid-transaction holds
-// its rows no longer. Off by default, it also tells whether settings arrive.
+// its rows no longer, for which the others wait while their callbacks have 2.5 s. Off by default, it also tells whether settings arrive.
 const postgresIdle = "idle_in_transaction_session_timeout"
 
 // postgresDSN adds the session's settings to the operator's address.
@@ -60,7 +60,7 @@ func postgresDSN(o Options, with map[string]string) (string, error) {
 	q := u.Query()
 	with["application_name"] = "wxnotify"
 	with["default_transaction_isolation"] = "read committed" // what another replica has committed is seen by the next statement
-	with[postgresIdle] = "10s"
+	with[postgresIdle] = "1s"
 	with["connect_timeout"] = "3"
 	for name, value := range with {
 		if !q.Has(name) || name == "default_transaction_isolation" || name == "default_transaction_read_only" {
