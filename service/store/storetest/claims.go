@@ -24,12 +24,7 @@ func claims(t *testing.T, e Engine) {
 	t.Run("by two replicas", func(t *testing.T) {
 		t.Parallel()
 		b := start(t, e)
-		replicas := []*bench{b, b}
-		if b.opts.URL != "" { // a file has one
-			o := b.opts
-			o.SpoolPath += "-2"
-			replicas[1] = open(t, e, o)
-		}
+		replicas := []*bench{b, b.replica()}
 		const failures = 600 // several transactions
 		reasons := []callback.Reason{callback.ReasonMalformed, callback.ReasonDecryptFailed}
 		var all sync.WaitGroup
@@ -58,13 +53,14 @@ func claims(t *testing.T, e Engine) {
 	t.Run("closed meanwhile", func(t *testing.T) {
 		t.Parallel()
 		b := start(t, e)
+		other := b.replica()
 		for range 30 {
 			b.refused(Refuse("acme", callback.ReasonMalformed, callback.Proven, nil), callback.ReasonMalformed)
 			var both sync.WaitGroup
 			both.Go(func() { _, _ = b.Incidents(t.Context()) })
 			both.Go(func() {
 				for _, i := range b.unclosed() {
-					if b.CloseIncident(t.Context(), i.ID, i.Count, time.Now()) != nil {
+					if other.CloseIncident(t.Context(), i.ID, i.Count, time.Now()) != nil {
 						t.Error("not closed")
 					}
 				}
@@ -192,6 +188,17 @@ func claims(t *testing.T, e Engine) {
 			t.Errorf("of %d: %+v", orders, i)
 		}
 	})
+}
+
+// replica is another process on the same database; a file has one.
+func (b *bench) replica() *bench {
+	b.t.Helper()
+	o := b.opts
+	if o.URL == "" {
+		return b
+	}
+	o.SpoolPath += "-2"
+	return open(b.t, b.engine, o)
 }
 
 // unclosed lists what is open without claiming: as another replica last saw it.
