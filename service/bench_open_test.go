@@ -15,21 +15,21 @@ import (
 	"wxnotify/service/simulator/wechat"
 )
 
-// pace is the fixed rate, per second, at which latencies are compared.
-const pace = 500
+// steadyRate is the fixed rate, per second, at which latencies are compared.
+const steadyRate = 500
 
 // steady compares latencies when there is time for everything: an open loop, so
 // that a pause counts for all that was due in it.
 func (l *laboratory) steady(p plan, at place, t *table) {
 	l.Helper()
 	run := func(s subject) float64 {
-		r := l.measure(s, at, wechat.LoadOptions{Senders: crowd, Count: p.steady, Rate: pace})
-		fmt.Fprintf(os.Stderr, "%-10s %d/s, %-23s p50 %s, p99 %s\n", at.name, pace, s, r.P50, r.P99)
+		r := l.measure(s, at, wechat.LoadOptions{Senders: crowd, Count: p.steady, Rate: steadyRate})
+		fmt.Fprintf(os.Stderr, "%-10s %d/s, %-23s p50 %s, p99 %s\n", at.name, steadyRate, s, r.P50, r.P99)
 		return r.P99.Seconds() * 1e3
 	}
 	with, without := run(on), run(off)
-	t.add(fmt.Sprintf("p99 at %d/s, telemetry on ÷ off", pace), at.name, atMost(1.1), "×", with/without)
-	t.add(fmt.Sprintf("p99 at %d/s, telemetry on", pace), at.name, goal{}, " ms", with)
+	t.add(fmt.Sprintf("p99 at %d/s, telemetry on ÷ off", steadyRate), at.name, atMost(1.1), "×", with/without)
+	t.add(fmt.Sprintf("p99 at %d/s, telemetry on", steadyRate), at.name, goal{}, " ms", with)
 }
 
 // How a flood comes in: three times what the program takes, from so many senders

@@ -48,7 +48,8 @@ func postgresDialect() dialect {
 }
 
 // postgresIdle is a setting: a replica that stands still in mid-transaction holds
-// its rows no longer, for which the others wait while their callbacks have 2.5 s. Off by default, it also tells whether settings arrive.
+// its rows no longer, for which the others wait while their callbacks have 2.5 s.
+// Off by default, it also tells whether settings arrive.
 const postgresIdle = "idle_in_transaction_session_timeout"
 
 // postgresDSN adds the session's settings to the operator's address.
