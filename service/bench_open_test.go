@@ -101,13 +101,13 @@ type rush struct {
 	recovery          time.Duration
 }
 
-// answers are those with one status, 0 for none.
-type answers struct {
+// ended are the sendings with one status, 0 for none.
+type ended struct {
 	n int64
 	wechat.Latency
 }
 
-func (f rush) of(status int) (a answers) {
+func (f rush) of(status int) (a ended) {
 	for outcome, n := range f.Outcomes {
 		if outcome.Status == status {
 			a.n += n

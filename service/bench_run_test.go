@@ -222,11 +222,6 @@ func (l *laboratory) profileName(s subject, at place) string {
 	return filepath.Join(l.profile, name+".pprof")
 }
 
-// withoutPassword is the address as the settings want it.
-func withoutPassword(address string) string {
-	return strings.Replace(address, ":"+server.Password+"@", "@", 1)
-}
-
 // send sends messages that were signed before. What is still fresh is sent
 // again: every subject has a database of its own.
 func (l *laboratory) send(o wechat.LoadOptions) wechat.LoadReport {

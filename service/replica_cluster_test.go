@@ -85,7 +85,7 @@ func newCluster(t *testing.T, program string, s *server.Server, change func(*Con
 		}
 		r := &replica{program: program, file: writeConfig(t, cfg), public: cfg.Listen, private: cfg.Private.Listen, said: &buffer{}}
 		r.env = append(os.Environ(),
-			"WXNOTIFY_STORE__URL="+withoutPassword(t, way(c.database)), "WXNOTIFY_STORE__PASSWORD__ENV=DATABASE_PASSWORD",
+			"WXNOTIFY_STORE__URL="+withoutPassword(way(c.database)), "WXNOTIFY_STORE__PASSWORD__ENV=DATABASE_PASSWORD",
 			"DATABASE_PASSWORD="+server.Password, "WXNOTIFY_SHUTDOWN__DELAY="+noticed.String())
 		c.replicas = append(c.replicas, r)
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"math/rand/v2"
-	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -120,15 +119,4 @@ func (c *cluster) sometimesTwice(m *wechat.Message) {
 		copies.Go(func() { c.send(m, c.anyReady()) })
 	}
 	copies.Wait()
-}
-
-// withoutPassword is a URL as the configuration takes it.
-func withoutPassword(t *testing.T, database string) string {
-	t.Helper()
-	u, err := url.Parse(database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.User = url.User(u.User.Username())
-	return u.String()
 }

@@ -19,6 +19,7 @@ import (
 
 	"wxnotify/service/simulator/wechat"
 	"wxnotify/service/store"
+	"wxnotify/service/store/storetest/server"
 	"wxnotify/service/telemetry"
 )
 
@@ -331,4 +332,9 @@ func written(t *testing.T, secret string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// withoutPassword is the address as the settings want it.
+func withoutPassword(address string) string {
+	return strings.Replace(address, ":"+server.Password+"@", "@", 1)
 }
