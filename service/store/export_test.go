@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"time"
 )
 
 // Clean is what text that strangers choose goes through.
@@ -46,12 +47,22 @@ type Disk = disk
 func (o *Options) OnDisk(wrap func(Disk) Disk) { o.disk = wrap }
 
 // IndexedQueries are the queries that must not read a whole table.
-func IndexedQueries() []string {
+func IndexedQueries(o Options) []string {
+	engine, err := dialectOf(o)
+	if err != nil {
+		return nil
+	}
 	return []string{
-		sqlFailures, sqlOutstanding, sqlLast, sqlUntold, sqlFactOrders, sqlFactTraces, "SELECT " + sqlNoticeColumns + sqlOpen,
+		sqlFailures, sqlOutstanding, engine.latest, sqlUntold, sqlFactOrders, sqlFactTraces, "SELECT " + sqlNoticeColumns + sqlOpen,
 		sqlFind, sqlRefundCounted,
 	}
 }
+
+// ChunkFor is how many rows the next purging transaction looks at.
+func ChunkFor(last int64, took time.Duration) int64 { return chunkFor(last, took) }
+
+// PurgingStatements are what deletes old callbacks, a chunk at a time.
+func PurgingStatements() []string { return []string{sqlPurgeNext, sqlPurge, sqlPurgeYoung} }
 
 // DSN is the data source name of a reader.
 func DSN(o Options) string {

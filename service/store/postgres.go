@@ -40,6 +40,7 @@ func postgresDialect() dialect {
 		lock:      `SELECT pg_advisory_lock(hashtext('wxnotify migrations'))`,
 		inserter:  func(context.Context, *sqlx.DB) (inserter, error) { return newUnnest(), nil },
 		absent:    onConflict,
+		latest:    sqlLatestByWalking,
 		snapshot:  sql.LevelRepeatableRead,
 		guard:     postgresGuard,
 		missing:   func(err error) bool { return postgresCode(err) == "42P01" },

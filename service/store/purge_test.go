@@ -1,0 +1,73 @@
+package store_test
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"wxnotify/service/store"
+	"wxnotify/service/store/storetest"
+)
+
+// A chunk grows and shrinks with what the last one took.
+func TestChunk(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		last int64
+		took time.Duration
+		want int64
+	}{
+		{100, 5 * time.Millisecond, 100},
+		{100, 4 * time.Millisecond, 125},
+		{100, time.Millisecond, 200}, // twice as many at most: the first may have been lucky
+		{100, 0, 200},
+		{1500, time.Millisecond, 2000},
+		{100, 50 * time.Millisecond, 10},
+		{100, time.Minute, 1},
+	} {
+		t.Run(fmt.Sprint(tt.last, tt.took), func(t *testing.T) {
+			t.Parallel()
+			if got := store.ChunkFor(tt.last, tt.took); got != tt.want {
+				t.Errorf("%d rows, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// However much there is to purge, callbacks get in between: many transactions,
+// with rests that are longer.
+func TestPurgeRests(t *testing.T) {
+	t.Parallel()
+	o := sqlite().Options(t)
+	faults := new(storetest.Faults)
+	o.Open = faults.Open
+	db := mustOpen(t, o)
+	const rows = 400
+	for i := range rows {
+		entry := storetest.Arrive(storetest.Payment(fmt.Sprint(i), 100))
+		entry.Envelope.Received = time.Now().Add(-300 * 24 * time.Hour)
+		if _, err := db.Record(t.Context(), entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var began []time.Time
+	faults.OnExec(func(query string, _ []driver.NamedValue) error {
+		if strings.HasPrefix(query, "DELETE FROM callbacks") {
+			began = append(began, time.Now())
+		}
+		return nil
+	})
+	start := time.Now()
+	deleted, err := db.Purge(t.Context(), time.Now())
+	if err != nil || deleted != rows {
+		t.Fatalf("%d deleted, %v", deleted, err)
+	}
+	if len(began) < 3 {
+		t.Errorf("%d transactions", len(began))
+	}
+	if took := time.Since(start); took < 20*time.Millisecond {
+		t.Errorf("%d transactions in %s: no rests", len(began), took)
+	}
+}
