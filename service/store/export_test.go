@@ -59,7 +59,7 @@ func IndexedQueries(o Options) []string {
 }
 
 // ChunkFor is how many rows the next purging transaction looks at.
-func ChunkFor(last int64, took time.Duration) int64 { return chunkFor(last, took) }
+func ChunkFor(last int64, worked time.Duration) int64 { return chunkFor(last, worked) }
 
 // PurgingStatements are what deletes old callbacks, a chunk at a time.
 func PurgingStatements() []string { return []string{sqlPurgeNext, sqlPurge, sqlPurgeYoung} }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -144,6 +145,10 @@ func row(t testing.TB, raw *sqlx.DB, table, key string, value any) map[string]st
 func similar(a, b string) bool {
 	if (a == "NULL") != (b == "NULL") || (a == "") != (b == "") || (a == "0") != (b == "0") {
 		return false
+	}
+	_, notA := strconv.ParseInt(a, 10, 64)
+	if _, notB := strconv.ParseInt(b, 10, 64); notA == nil && notB == nil {
+		return true
 	}
 	more, less := max(len(a), len(b)), min(len(a), len(b))
 	return more-less <= 4 || more-less <= more/10

@@ -6,16 +6,17 @@ import (
 	"time"
 )
 
-// Callbacks that arrive meanwhile wait for a purging transaction. So it looks at as
-// many rows as purgeTime allows, and purging then rests for purgeRest times as
-// long: one callback in a hundred may meet it, which leaves the 99th percentile
-// alone. Some hundred rows a second are still tens of millions a day.
+// Callbacks that arrive meanwhile wait for a purging transaction. So it works for
+// purgeTime, not counting its commit, which takes as long for few rows as for many.
+// Then purging rests purgeRest times as long as both took: one callback in a
+// hundred may meet it, which leaves the 99th percentile alone. Some hundred rows a
+// second are still tens of millions a day.
 const (
 	purgeTime = 5 * time.Millisecond
 	purgeRest = 99
-	restMost  = time.Second // after a hiccup
+	restMost  = time.Second // where commits are slow
 
-	chunkFirst, chunkMost = 100, 2000
+	chunkFirst, chunkLeast, chunkMost = 100, 20, 2000
 )
 
 const (
@@ -50,10 +51,9 @@ func (d *DB) Purge(ctx context.Context, before time.Time) (deleted int64, err er
 			return deleted, nil
 		}
 		at = done.next + chunk - 1
-		took := time.Since(done.began)
-		chunk = chunkFor(chunk, took)
+		chunk = chunkFor(chunk, done.worked)
 		select {
-		case <-time.After(min(took*purgeRest, restMost)):
+		case <-time.After(min(time.Since(done.began)*purgeRest, restMost)):
 		case <-ctx.Done():
 		}
 	}
@@ -61,10 +61,11 @@ func (d *DB) Purge(ctx context.Context, before time.Time) (deleted int64, err er
 
 // purged is what one purging transaction has done.
 type purged struct {
-	began time.Time // not when it was asked for: callbacks came first
-	next  int64     // the first number that is in use
-	rows  int64
-	more  bool // there may be more to delete
+	began  time.Time // not when it was asked for: callbacks came first
+	worked time.Duration
+	next   int64 // the first number that is in use
+	rows   int64
+	more   bool // there may be more to delete
 }
 
 func (w *writing) purge(at, chunk, before int64) (p purged, err error) {
@@ -77,12 +78,13 @@ func (w *writing) purge(at, chunk, before int64) (p purged, err error) {
 	}
 	var young int
 	err = w.get(&young, sqlPurgeYoung, p.next, p.next+chunk, before)
+	p.worked = time.Since(p.began)
 	p.more = young == 0 // rows are in the order of their arrival, almost
 	return p, err
 }
 
-// chunkFor is how many rows would have taken purgeTime, at most twice as many as
+// chunkFor is how many rows would have been purgeTime's work, at most twice as many as
 // the last time.
-func chunkFor(last int64, took time.Duration) int64 {
-	return min(max(last*int64(purgeTime)/int64(max(took, purgeTime/2)), 1), chunkMost)
+func chunkFor(last int64, worked time.Duration) int64 {
+	return min(max(last*int64(purgeTime)/int64(max(worked, purgeTime/2)), chunkLeast), chunkMost)
 }
