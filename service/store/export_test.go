@@ -61,8 +61,11 @@ func IndexedQueries(o Options) []string {
 // ChunkFor is how many rows the next purging transaction looks at.
 func ChunkFor(last int64, worked time.Duration) int64 { return chunkFor(last, worked) }
 
+// RestFor is how long purging rests then.
+func RestFor(took, behind time.Duration) time.Duration { return restFor(took, behind) }
+
 // PurgingStatements are what deletes old callbacks, a chunk at a time.
-func PurgingStatements() []string { return []string{sqlPurgeNext, sqlPurge, sqlPurgeYoung} }
+func PurgingStatements() []string { return []string{sqlPurgeNext, sqlPurge, sqlPurgeLatest} }
 
 // DSN is the data source name of a reader.
 func DSN(o Options) string {

@@ -39,7 +39,7 @@ const (
 
 func (t *growthTable) print(to io.Writer) {
 	_, _ = fmt.Fprintf(to, "| engine | measure | empty | grown | ratio: min / **median** / max | goal | met |\n|---|---|---|---|---|---|---|\n")
-	slices.SortStableFunc(t.rows, func(a, b *growthRow) int { return strings.Compare(a.group(), b.group()) })
+	slices.SortStableFunc(t.rows, func(a, b *growthRow) int { return strings.Compare(a.group()+a.name, b.group()+b.name) })
 	for _, r := range t.rows {
 		empty, grown, ratio := r.column(0), r.column(1), make([]float64, growthRounds)
 		for i, pair := range r.values {

@@ -28,6 +28,8 @@ func TestServersReadLittle(t *testing.T) {
 			o := remote(e).Options(t)
 			raw := garden{TB: t, driver: drivers[e]}.open(&plot{Options: o}, false)
 			grow(t, string(e), raw, rows, func(int64) {})
+			// A destination has been away for some days, which the statistics do not know.
+			raw.MustExec(`UPDATE outbox SET state = 'pending', done_at = 0 WHERE notification > 30000`)
 			raw.SetMaxOpenConns(1) // what is counted belongs to a session
 			var some ids
 			if err := raw.Get(&some, `SELECT callback, notification_id, out_trade_no, transaction_id FROM notifications WHERE id = 20010`); err != nil {
@@ -36,7 +38,7 @@ func TestServersReadLittle(t *testing.T) {
 			for _, query := range append(store.IndexedQueries(o), store.PurgingStatements()...) {
 				read := reads[e](t, raw, literal(query, some))
 				t.Logf("%6d rows: %.80q", read, query)
-				if read > rows/20 {
+				if read > rows/10 {
 					t.Errorf("%s\nreads %d rows of %d", query, read, rows)
 				}
 			}

@@ -36,6 +36,24 @@ func TestChunk(t *testing.T) {
 	}
 }
 
+// Rests are ninety-nine times as long as the work, unless there is too much of it.
+func TestRest(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ took, behind, want time.Duration }{
+		{6 * time.Millisecond, time.Hour, 594 * time.Millisecond},
+		{6 * time.Millisecond, 25 * time.Hour, 54 * time.Millisecond},
+		{time.Minute, time.Hour, time.Second},
+		{time.Minute, 25 * time.Hour, time.Second},
+	} {
+		t.Run(fmt.Sprint(tt.took, tt.behind), func(t *testing.T) {
+			t.Parallel()
+			if got := store.RestFor(tt.took, tt.behind); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // However much there is to purge, callbacks get in between: many transactions,
 // with rests that are longer.
 func TestPurgeRests(t *testing.T) {
@@ -47,7 +65,7 @@ func TestPurgeRests(t *testing.T) {
 	const rows = 400
 	for i := range rows {
 		entry := storetest.Arrive(storetest.Payment(fmt.Sprint(i), 100))
-		entry.Envelope.Received = time.Now().Add(-300 * 24 * time.Hour)
+		entry.Envelope.Received = time.Now().Add(-time.Hour)
 		if _, err := db.Record(t.Context(), entry); err != nil {
 			t.Fatal(err)
 		}
