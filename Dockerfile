@@ -20,7 +20,7 @@ COPY service ./service
 ARG RELEASE=
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -ldflags="-s -w${RELEASE:+ -X main.release=$RELEASE}" -o /out/wxnotify ./service \
- && mkdir -p /out/data /out/etc /out/secrets
+ && mkdir -p /out/data /out/etc /out/secrets /out/database
 
 # Distroless has no version tags; a release adds the digest that it was tested with.
 FROM gcr.io/distroless/static-debian12:nonroot
@@ -30,6 +30,7 @@ COPY --from=build --chown=65532:65532 --chmod=0700 /out/data /data
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/etc /etc/wxnotify
 # What another container of the demo may read.
 COPY --from=build --chown=65532:65532 --chmod=0755 /out/secrets /run/secrets
+COPY --from=build --chown=65532:65532 --chmod=0755 /out/database /run/database
 COPY LICENSE /LICENSE
 USER 65532:65532
 # The database and the spool are relative paths by default: they land here. So

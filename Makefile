@@ -36,9 +36,10 @@ fmt: ## Format the Go code as lint wants it
 fuzz: ## Fuzz every target (SECONDS=60) or one (TARGET=FuzzOpen)
 	@.ci/fuzz $(or $(SECONDS),60) $(TARGET)
 
-bench: ## wxnotify beside the reference handler, on three engines (BENCH=short; ENGINES=SQLite,MariaDB; PROFILE=folder)
-	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m $(if $(filter short,$(BENCH)),-short) \
-		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
+bench: ## wxnotify beside the reference handler, on three engines (BENCH=short; more in service/docs/performance.md)
+	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m \
+		$(if $(filter short,$(BENCH)),-short) $(if $(filter long,$(BENCH)),-bench-long) \
+		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PARTS),-bench-parts '$(PARTS)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
 
 bench-growth: ## A store with ten million callbacks beside an empty one (ROWS=1000000; ENGINES=SQLite,MariaDB; 4 KB of disk for each row)
 	go test ./service/store -run '^$$' -bench '^BenchmarkGrowth$$' -benchtime 1x -timeout 6h $(if $(ROWS),-growth-rows $(ROWS)) \

@@ -14,12 +14,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"wxnotify/service/callback"
 	"wxnotify/service/simulator/otlp"
 	"wxnotify/service/simulator/wechat"
 	"wxnotify/service/store/storetest/server"
@@ -59,11 +61,13 @@ func newLaboratory(b *testing.B, profile string) *laboratory {
 	b.Helper()
 	account := *shop()
 	account.PublicKeyShare = 1 // the reference knows one key
+	doors := freeDoors(b, 2)
 	l := &laboratory{
 		B: b, account: &account, profile: profile, ahead: map[[2]int]*wechat.Ahead{},
-		program: filepath.Join(b.TempDir(), "wxnotify"), address: benchAddress(b), private: benchAddress(b),
+		program: filepath.Join(b.TempDir(), "wxnotify"), address: doors[0], private: doors[1],
 	}
 	account.NotifyURL = notifyURL("http://"+l.address, account.Name)
+	debug.SetGCPercent(400) // of the sender, which shares the CPUs with what it measures
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
@@ -72,24 +76,23 @@ func newLaboratory(b *testing.B, profile string) *laboratory {
 	return l
 }
 
-// benchAddress is one that nobody listens on, for another process. The kernel
+// freeDoors are addresses that nobody listens on, for other processes. The kernel
 // takes ports for outgoing connections from above 32768.
-func benchAddress(b *testing.B) string {
+func freeDoors(b *testing.B, n int) (doors []string) {
 	b.Helper()
-	for port := 10_000 + os.Getpid()%19_000; port < 30_000; port++ {
+	for port := 10_000 + os.Getpid()%19_000; port < 30_000 && len(doors) < n; port++ {
 		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil || given[port] {
+		if err != nil {
 			continue
 		}
-		given[port] = true
+		doors = append(doors, l.Addr().String())
 		_ = l.Close()
-		return l.Addr().String()
 	}
-	b.Fatal("no free port")
-	return ""
+	if len(doors) < n {
+		b.Fatal("no free port")
+	}
+	return doors
 }
-
-var given = map[int]bool{}
 
 // reading is what one run showed.
 type reading struct {
@@ -98,6 +101,13 @@ type reading struct {
 	peak    float64       // MiB
 	got     otlp.Counts
 	dropped float64 // what the program itself says it dropped
+
+	failures map[callback.Reason]float64
+}
+
+// shedding are the reasons for an answer 503.
+var shedding = []callback.Reason{
+	callback.ReasonOverloaded, callback.ReasonDeadline, callback.ReasonStoreUnavailable, callback.ReasonInternal,
 }
 
 // measure starts a subject on a fresh database, sends, and stops it.
@@ -138,18 +148,18 @@ func (l *laboratory) during(s subject, at place, work func(*program) wechat.Load
 		}
 		defer sink.Close()
 	}
-	p := l.start(s, dir, url, sink)
+	p := l.start(s, at, dir, url, sink)
 	runtime.GC() // the sender's garbage is not this subject's
 	p.begun = p.cpu(l.B)
 	r.LoadReport = work(p)
 	r.peak = p.memory(l.B, "VmHWM")
 	if s != byHand {
-		dropped := "wechatpay_telemetry_dropped_total"
-		sums, err := scrape(l.Context(), l.private, testToken, dropped)
-		if err != nil {
-			l.Fatal(err)
+		text := scrape(l.B, l.private)
+		r.dropped = metric(l, text, "wechatpay_telemetry_dropped_total")
+		r.failures = map[callback.Reason]float64{}
+		for _, reason := range shedding {
+			r.failures[reason] = metric(l, text, "wechatpay_callback_processed_total", `error_type="`+string(reason)+`"`)
 		}
-		r.dropped = sums[dropped]
 	}
 	p.stop(l.B)
 	r.cpu = p.used() / time.Duration(max(r.Sendings, 1))
@@ -160,7 +170,7 @@ func (l *laboratory) during(s subject, at place, work func(*program) wechat.Load
 }
 
 // start starts a subject with its files in dir.
-func (l *laboratory) start(s subject, dir, url string, sink *otlp.Sink) *program {
+func (l *laboratory) start(s subject, at place, dir, url string, sink *otlp.Sink) *program {
 	l.Helper()
 	if s == byHand {
 		files, err := l.account.WriteKeys(dir)
@@ -201,23 +211,15 @@ func (l *laboratory) start(s subject, dir, url string, sink *otlp.Sink) *program
 	program := l.program
 	if l.profile != "" { // the released program has no way to write one
 		program = itself(l.B)
-		env = append(env, asProgram+"=1", toProfile+"="+l.profileName(s, url))
+		env = append(env, asProgram+"=1", toProfile+"="+l.profileName(s, at))
 	}
 	return startProgram(l.B, l.address, stderr, program, []string{"serve", "--config", config}, env)
 }
 
-// profileName is the file for a subject on an engine, of the last round.
-func (l *laboratory) profileName(s subject, url string) string {
-	engine := "sqlite"
-	if scheme, _, served := strings.Cut(url, ":"); served {
-		engine = scheme
-	}
-	return filepath.Join(l.profile, engine+"-"+map[subject]string{on: "on", off: "off"}[s]+".pprof")
-}
-
-// withoutPassword is the address as the settings want it.
-func withoutPassword(address string) string {
-	return strings.Replace(address, ":"+server.Password+"@", "@", 1)
+// profileName is the file for a subject on an engine.
+func (l *laboratory) profileName(s subject, at place) string {
+	name := strings.ToLower(at.name) + map[subject]string{on: "-on", off: "-off"}[s]
+	return filepath.Join(l.profile, name+".pprof")
 }
 
 // send sends messages that were signed before. What is still fresh is sent

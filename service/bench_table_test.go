@@ -33,7 +33,7 @@ func (g goal) String() string {
 func (g goal) met(v float64) string {
 	switch {
 	case g.value == 0:
-		return ""
+		return "–"
 	case g.atLeast == (v >= g.value) || v == g.value:
 		return "yes"
 	}
@@ -105,6 +105,19 @@ func (f *figures) add(engine string, senders int, s subject, r reading) {
 	f.all[key] = append(f.all[key], r)
 }
 
+// capacity is what a place takes from a crowd, with telemetry on, per second; 0
+// if nobody has measured it.
+func (f *figures) capacity(engine string) float64 {
+	var rates []float64
+	for _, r := range f.all[fmt.Sprintf("%s\t%d\t%s", engine, crowd, on)] {
+		rates = append(rates, r.Rate)
+	}
+	if rates == nil {
+		return 0
+	}
+	return median(rates)
+}
+
 func (f *figures) print(w io.Writer) {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "engine\tsenders\tprogram\tper second\tp50 ms\tp99 ms\tCPU µs\tpeak MiB")
@@ -136,19 +149,19 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// dropped compares what was sent with what the sink got.
-type dropped struct {
+// telemetryLoss compares what was sent with what the sink got.
+type telemetryLoss struct {
 	lines []string
 	lost  bool
 }
 
-func (d *dropped) add(engine string, r reading) {
+func (d *telemetryLoss) add(engine string, r reading) {
 	records, requests := r.got.Events["wechatpay.callback.handled"], r.got.ServerSpans
 	d.lost = d.lost || records < r.Sendings || requests < r.Sendings || r.dropped > 0
 	d.lines = append(d.lines, fmt.Sprintf("%s\t%d\t%d\t%d\t%d\t%d\t%.0f", engine, r.Sendings, records, requests, r.got.Spans, r.got.Points, r.dropped))
 }
 
-func (d *dropped) print(w io.Writer) {
+func (d *telemetryLoss) print(w io.Writer) {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "engine\tcallbacks\trecords got\tserver spans got\tspans got\tpoints got\tdropped, by its own count")
 	fmt.Fprintln(out, strings.Join(d.lines, "\n"))

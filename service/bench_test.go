@@ -18,6 +18,8 @@ import (
 
 var (
 	benchEngines = flag.String("bench-engines", "SQLite,PostgreSQL,MariaDB", "the engines that BenchmarkService measures")
+	benchParts   = flag.String("bench-parts", "throughput,steady,overload", "the parts of the table that BenchmarkService fills")
+	benchLong    = flag.Bool("bench-long", false, "measure memory over 500,000 callbacks, instead of the table")
 	benchProfile = flag.String("bench-profile", "", "folder for CPU profiles of wxnotify under load, instead of the table")
 )
 
@@ -26,13 +28,16 @@ type plan struct {
 	pairs      int // how often the subjects are measured in turn
 	many, one  int // callbacks from 64 senders, and from 1
 	copiesEach int // further copies of each, in the measure of duplicates
+	steady     int // at a fixed rate
+	flood      int // at three times the capacity
+	floods     int // how often
 }
 
 // The machine may be shared and noisy: a ratio within a pair holds, an absolute
 // time does not.
 var (
-	full  = plan{pairs: 3, many: 12_000, one: 1500, copiesEach: 15}
-	short = plan{pairs: 3, many: 4000, one: 500, copiesEach: 15}
+	full  = plan{pairs: 3, many: 12_000, one: 1500, copiesEach: 15, steady: 3000, flood: 40_000, floods: 3}
+	short = plan{pairs: 3, many: 4000, one: 500, copiesEach: 15, steady: 1000, flood: 12_000, floods: 1}
 )
 
 // crowd is how many senders there are, other than one.
@@ -45,36 +50,70 @@ const crowd = 64
 // service/docs/performance.md.
 func BenchmarkService(b *testing.B) {
 	for b.Loop() {
-		p := full
-		if testing.Short() {
-			p = short
-		}
-		began := time.Now()
 		l := newLaboratory(b, *benchProfile)
-		var t table
-		var f figures
-		var d dropped
-		for _, at := range places(b) {
-			for range p.pairs {
-				l.round(p, at, &t, &f, &d)
-			}
+		all := places(b)
+		switch {
+		case *benchProfile != "":
+			l.profiles(all)
+		case *benchLong:
+			l.long(all)
+		default:
+			l.compare(all)
 		}
-		fmt.Printf("\n\n%d CPUs, %s, %d pairs of runs, %d callbacks from %d senders, %d from one\n\n",
-			runtime.NumCPU(), runtime.Version(), p.pairs, p.many, crowd, p.one)
-		_, _ = t.WriteTo(os.Stdout)
-		fmt.Println()
-		f.print(os.Stdout)
-		fmt.Println()
-		d.print(os.Stdout)
-		fmt.Printf("\nit took %s\n", time.Since(began).Round(time.Second))
 	}
 	b.ReportMetric(0, "ns/op") // one operation is the whole measurement
+}
+
+// compare fills the table and prints it.
+func (l *laboratory) compare(all []place) {
+	l.Helper()
+	p, began := full, time.Now()
+	if testing.Short() {
+		p = short
+	}
+	var t table
+	var f figures
+	var lost telemetryLoss
+	var o overloads
+	parts := strings.Split(*benchParts, ",")
+	each := func(part string, times int, measure func(place)) {
+		for _, at := range all {
+			for range times {
+				if slices.Contains(parts, part) {
+					measure(at)
+				}
+			}
+		}
+	}
+	each("throughput", p.pairs, func(at place) { l.round(p, at, &t, &f, &lost) })
+	each("steady", p.pairs, func(at place) { l.steady(p, at, &t) })
+	each("overload", p.floods, func(at place) {
+		if f.capacity(at.name) == 0 {
+			f.add(at.name, crowd, on, l.measure(on, at, wechat.LoadOptions{Senders: crowd, Count: p.many}))
+		}
+		l.overload(p, at, f.capacity(at.name), &t, &o)
+	})
+	fmt.Printf("\n\n%d CPUs, %s, %d pairs of runs, %d callbacks from %d senders, %d from one\n\n",
+		runtime.NumCPU(), runtime.Version(), p.pairs, p.many, crowd, p.one)
+	_, _ = t.WriteTo(os.Stdout)
+	fmt.Print("\nmedians of the runs\n")
+	f.print(os.Stdout)
+	fmt.Print("\ntelemetry that arrived, of the runs with 64 senders\n")
+	lost.print(os.Stdout)
+	fmt.Print("\noverload, open loop; latency from being sent\n")
+	o.print(os.Stdout)
+	fmt.Printf("\nit took %s\n", time.Since(began).Round(time.Second))
 }
 
 // places starts the engines that were asked for.
 func places(b *testing.B) (all []place) {
 	b.Helper()
 	wanted := strings.Split(*benchEngines, ",")
+	for _, name := range wanted {
+		if _, known := goals[name]; !known {
+			b.Fatalf("no engine %q: there are SQLite, PostgreSQL and MariaDB", name)
+		}
+	}
 	if slices.Contains(wanted, "SQLite") {
 		all = append(all, place{name: "SQLite"})
 	}
@@ -106,7 +145,7 @@ var goals = map[string]struct{ on, off goal }{
 }
 
 // round measures every subject once, one after the other.
-func (l *laboratory) round(p plan, at place, t *table, f *figures, d *dropped) {
+func (l *laboratory) round(p plan, at place, t *table, f *figures, d *telemetryLoss) {
 	l.Helper()
 	run := func(s subject, senders, count, copies int) reading {
 		began := time.Now()

@@ -32,7 +32,9 @@ func composed(t *testing.T, environ []string, profiles ...string) *types.Project
 }
 
 // everything is the largest project: all profiles, nothing set from outside.
-func everything(t *testing.T) *types.Project { return composed(t, nil, "demo") }
+func everything(t *testing.T) *types.Project {
+	return composed(t, nil, "demo", "postgres", "mysql", "replica")
+}
 
 func TestComposeProfiles(t *testing.T) {
 	t.Parallel()
@@ -40,9 +42,16 @@ func TestComposeProfiles(t *testing.T) {
 	if got := composed(t, nil).ServiceNames(); !slices.Equal(got, stack) {
 		t.Errorf("without a profile: %q", got)
 	}
-	want := slices.Sorted(slices.Values(append(stack, "dingtalk", "keys", "simulator")))
-	if got := everything(t).ServiceNames(); !slices.Equal(got, want) {
-		t.Errorf("profile demo: %q", got)
+	for profile, more := range map[string][]string{
+		"demo":     {"dingtalk", "keys", "simulator"},
+		"postgres": {"migrate", "postgres"},
+		"mysql":    {"migrate", "mysql"},
+		"replica":  {"replica"},
+	} {
+		want := slices.Sorted(slices.Values(append(more, stack...)))
+		if got := composed(t, nil, profile).ServiceNames(); !slices.Equal(got, want) {
+			t.Errorf("profile %s: %q", profile, got)
+		}
 	}
 }
 
@@ -100,11 +109,14 @@ func mounted(s types.ServiceConfig, at string) (found types.ServiceVolumeConfig)
 	return found
 }
 
+// once are the containers that do their work and end.
+var once = map[string]bool{"keys": true, "migrate": true}
+
 // TestComposeHardened holds every container to the same: a pinned image, no
 // root, nothing writable, bounded in memory, processor and log.
 func TestComposeHardened(t *testing.T) {
 	t.Parallel()
-	pinned := regexp.MustCompile(`^[a-z0-9./-]+:v?\d+\.\d+\.\d+$`)
+	pinned := regexp.MustCompile(`^[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?$`)
 	user := regexp.MustCompile(`^[1-9]\d*:\d+$`)
 	for name, s := range everything(t).Services {
 		must := func(ok bool, what string) {
@@ -123,9 +135,9 @@ func TestComposeHardened(t *testing.T) {
 		must(s.MemLimit > 0 && s.PidsLimit > 0, "memory or processes are not limited")
 		must(s.CPUS > 0 && s.CPUS <= 1, "cpus is not limited, or more than the smallest machine has, where Docker refuses it")
 		must(s.Logging != nil && s.Logging.Options["max-size"] != "" && s.Logging.Options["max-file"] != "", "its log is not rotated")
-		must(s.Restart == "unless-stopped" || name == "keys", "it does not come back")
+		must(s.Restart == "unless-stopped" || once[name], "it does not come back")
 		probed := s.HealthCheck != nil && len(s.HealthCheck.Test) > 1 && s.HealthCheck.Test[0] == "CMD"
-		must(probed || name == "keys", "it has no health check, or one that needs a shell")
+		must(probed || once[name], "it has no health check, or one that needs a shell")
 		for _, p := range s.Ports {
 			ip, err := netip.ParseAddr(p.HostIP)
 			must(err == nil && ip.IsLoopback(), "port "+p.Published+" is open to everybody")
@@ -206,7 +218,8 @@ func TestComposeSecrets(t *testing.T) {
 	secret := regexp.MustCompile(`(?i)passw|secret|token|credential|api_?key|dsn`)
 	for name, s := range everything(t).Services {
 		for variable, value := range s.Environment {
-			if secret.MatchString(variable) && !strings.HasSuffix(variable, "__FILE") || secret.MatchString(*value) {
+			file := strings.HasSuffix(variable, "_FILE") && filepath.IsAbs(*value)
+			if !file && (secret.MatchString(variable) || secret.MatchString(*value)) {
 				t.Errorf("%s: %s=%s", name, variable, *value)
 			}
 		}
@@ -253,6 +266,7 @@ func TestComposeVersions(t *testing.T) {
 var listening = map[string][]int{
 	"service": {8080, 9090}, "otel-collector": {4317, 4318, 8888, 13133}, "prometheus": {9090}, "alertmanager": {9093},
 	"loki": {3100}, "jaeger": {4317, 16686}, "grafana": {3000}, "mailpit": {1025, 8025}, "inbox": {8090}, "dingtalk": {8082}, "simulator": {8081},
+	"replica": {8080, 9090}, "postgres": {5432}, "mysql": {3306},
 }
 
 // TestComposeAddresses follows every name:port in what a container is given to a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func (c StoreConfig) validate(found *problems) {
 
 func hasPassword(u *url.URL) bool {
 	_, has := u.User.Password()
-	return has || u.Query().Has("password")
+	return has || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
 // options are the store's.
@@ -70,6 +71,15 @@ func (c StoreConfig) options() (o store.Options, err error) {
 	return store.Options{URL: u.String()}, nil
 }
 
+// trouble puts what is wrong with the database, where it is, and what to do below
+// each other.
+func (c StoreConfig) trouble(err error) error {
+	if fix := store.Fix(err); fix != "" {
+		return fmt.Errorf("%w\n  %s\n  → %s", err, c.place(), fix)
+	}
+	return fmt.Errorf("%w\n  %s", err, c.place())
+}
+
 // place names the database in records and errors: settings hold no password.
 func (c StoreConfig) place() string {
 	if c.URL != "" {
@@ -82,8 +92,9 @@ type migrateCommand struct{ settings }
 
 // Help is what `wxnotify migrate --help` says.
 func (migrateCommand) Help() string {
-	return "Run it once before the first `wxnotify serve` on a server, and before a new release's: replicas of the release before " +
-		"go on meanwhile, because migrations only add. Whoever runs it at the same time waits. " +
+	return "Run it before the first `wxnotify serve` on a server, and before each new release's: replicas of the release before " +
+		"go on meanwhile, because migrations only add. It may run any number of times; whoever runs it at the same time waits. " +
+		"Its user needs rights that serve's does not: to create tables.\n\n" +
 		"An SQLite file is brought up to date by `wxnotify serve` itself."
 }
 
@@ -99,7 +110,7 @@ func (m migrateCommand) Run(ctx context.Context, t terminal) error {
 	}
 	from, to, err := store.Migrate(ctx, o)
 	if err != nil {
-		return fmt.Errorf("%w\n  %s", err, cfg.Store.place())
+		return cfg.Store.trouble(err)
 	}
 	if from == to {
 		fmt.Fprintf(t.out, "The schema is up to date: version %d.\n", to)
@@ -111,7 +122,7 @@ func (m migrateCommand) Run(ctx context.Context, t terminal) error {
 
 // database looks into the store, if there is one yet.
 func (d *doctor) database(ctx context.Context, c StoreConfig) {
-	field, mend := "store.url", "start the server, and look at address, user, password and network; then: wxnotify migrate"
+	field, mend := "store.url", "compare with README.md, Choosing a database"
 	if c.URL == "" {
 		field, mend = "store.path", "name wxnotify's own database, readable for this user; or restore it from a backup"
 		d.disk(field, c.Path, 1<<30)
@@ -130,7 +141,7 @@ func (d *doctor) database(ctx context.Context, c StoreConfig) {
 	case errors.Is(err, store.ErrOlderSchema) && c.URL != "":
 		d.fail(field+": "+err.Error(), "wxnotify migrate")
 	case err != nil:
-		d.fail(field+": "+err.Error(), mend)
+		d.fail(field+": "+err.Error(), cmp.Or(store.Fix(err), mend))
 	case found.Outstanding > 0:
 		d.warn(fmt.Sprintf("%s: %d notifications are outstanding (未入账)", field, found.Outstanding), "list them with: wxnotify resolve")
 	default:

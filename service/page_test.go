@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -177,5 +178,58 @@ func TestNobodyToTell(t *testing.T) {
 	w.end(t)
 	if n := strings.Count(fmt.Sprint(w.records), "nobody is told of failures"); n != 1 {
 		t.Errorf("said %d times", n)
+	}
+}
+
+// TestHeartbeatRefused: it is said, once, and the address is told to nobody.
+func TestHeartbeatRefused(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(other.Close)
+	elsewhere := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	t.Cleanup(elsewhere.Close)
+	p := newPerson(t)
+	w := newWorld(t, func(cfg *Config) {
+		p.reached(t, cfg)
+		path := filepath.Join(t.TempDir(), "heartbeat")
+		if err := os.WriteFile(path, []byte(elsewhere.URL+"/a-token"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Pager.Heartbeat.URL = Secret{File: path}
+	})
+	eventually(t, "the refused heartbeat is in the log", func() bool { return strings.Contains(w.records.String(), "the heartbeat is not taken") })
+	if asked.Load() > 0 || strings.Contains(w.records.String(), "a-token") {
+		t.Errorf("another host was asked %d times, or the token was written down", asked.Load())
+	}
+}
+
+// TestStrangersPath: what a stranger wrote into the path reaches nobody, and is
+// no second incident while the database is away.
+func TestStrangersPath(t *testing.T) {
+	t.Parallel()
+	p := newPerson(t)
+	w := newWorld(t, func(cfg *Config) { p.reached(t, cfg) })
+	h := heard{nil, w.service}
+	for path, want := range map[string]string{"shop": "shop", "CALL +8613800000000 NOW": callback.OtherMerchant, strings.Repeat("A", 3000): callback.OtherMerchant} {
+		if got := h.merchant(callback.Envelope{Merchant: path}, callback.Refuse(callback.ReasonSignatureInvalid, "")); got != want {
+			t.Errorf("heard of %.40q as %.40q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestOneRobotTwice: two limiters for one robot would make it mute.
+func TestOneRobotTwice(t *testing.T) {
+	t.Parallel()
+	robot := func() DingTalkConfig {
+		path := filepath.Join(t.TempDir(), "url")
+		if err := os.WriteFile(path, []byte("https://oapi.dingtalk.com/robot/send?access_token=1"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return DingTalkConfig{URL: Secret{File: path}, Keyword: "k"}
+	}
+	cfg := PagerConfig{Language: "en", DingTalk: []DingTalkConfig{robot(), robot()}}
+	if _, err := cfg.routes(nil); err == nil || !strings.Contains(err.Error(), "pager.dingtalk.1.url") || strings.Contains(err.Error(), "access_token") {
+		t.Errorf("taken: %v", err)
 	}
 }

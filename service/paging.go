@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"time"
 
@@ -26,6 +25,7 @@ func (s *service) duty() pager.Duty {
 // told when a mail was taken for some recipients only.
 func (p PagerConfig) routes(refused func(recipients int)) (routes []pager.Route, err error) {
 	var found problems
+	robots := map[string]int{}
 	read := func(s Secret, field string) string {
 		value, err := s.read(field)
 		if err != nil {
@@ -36,10 +36,15 @@ func (p PagerConfig) routes(refused func(recipients int)) (routes []pager.Route,
 	writer := p.writer()
 	for n, c := range p.DingTalk {
 		field := fmt.Sprintf("pager.dingtalk.%d", n)
+		address := read(c.URL, field+".url")
+		if other, twice := robots[address]; twice && address != "" {
+			found.add(field+".url", fmt.Sprintf("the same robot as pager.dingtalk.%d: together they would exceed what it bears, and it goes mute", other), "leave one out")
+		}
+		robots[address] = n
 		routes = append(routes, pager.Route{
 			Name: numbered("dingtalk", n), PerMinute: pager.DingTalkPerMinute, Reserved: pager.DingTalkReserved,
 			Channel: pager.DingTalk{
-				URL: read(c.URL, field+".url"), Secret: read(c.Secret, field+".secret"),
+				URL: address, Secret: read(c.Secret, field+".secret"),
 				Keyword: c.Keyword, Mobiles: c.Mobiles, Writer: writer,
 			},
 		})
@@ -101,13 +106,15 @@ func (s *service) page(ctx context.Context, more []pager.Route) error {
 		Holder:   fmt.Sprintf("%.40s/%d", holder, os.Getpid()),
 		Routes:   routes,
 		Evaluate: cfg.Mode != pagerAlertmanager,
+		Database: func(ctx context.Context) error { return s.store.Health(ctx).Database },
+		Limits:   s.config.Spool.Path + ".sent",
 		Drill:    daily(cfg.Drill),
 		Troubled: func(trouble error) {
 			if trouble == nil {
 				log.InfoContext(ctx, "people can be told of failures again")
 				return
 			}
-			log.ErrorContext(ctx, "nobody can be told of a failure: no channel takes the message; trying on", "error", trouble)
+			log.ErrorContext(ctx, "people cannot be told of failures; trying on", "error", trouble)
 		},
 	})
 	s.telemetry.WatchIncidents(s.pager.Incidents)
@@ -128,17 +135,21 @@ const beatEvery = time.Minute
 // beat asks an address as long as people can be told. Somebody else pages when
 // that stops: we cannot tell that we are dead.
 func (s *service) beat(ctx context.Context, address string) {
+	log, refused := s.telemetry.Logger(), false
 	for {
 		next := time.Second // until people can be told
 		if s.pager.Working() == nil {
 			next = beatEvery
-			asking, cancel := context.WithTimeout(ctx, 10*time.Second)
-			if r, err := http.NewRequestWithContext(asking, http.MethodGet, address, nil); err == nil {
-				if answer, err := http.DefaultClient.Do(r); err == nil {
-					answer.Body.Close()
-				}
+			switch err := pager.Beat(ctx, address); {
+			case ctx.Err() != nil:
+				return
+			case err != nil && !refused:
+				refused = true
+				log.WarnContext(ctx, "the heartbeat is not taken: look at pager.heartbeat.url; trying on every minute", "error", err)
+			case err == nil && refused:
+				refused = false
+				log.InfoContext(ctx, "the heartbeat is taken again")
 			}
-			cancel()
 		}
 		select {
 		case <-time.After(next):
@@ -179,9 +190,21 @@ func (h heard) Accept(ctx context.Context, env callback.Envelope) (callback.Rece
 		return receipt, err
 	}
 	if refusal := callback.AsRefusal(err); refusal != nil {
-		h.s.pager.Hear(env.Merchant, refusal.Class, refusal.Reason)
+		h.s.pager.Hear(h.merchant(env, refusal), refusal.Class, refusal.Reason)
 	} else if reason := receipt.Reason(); reason != "" {
-		h.s.pager.Hear(env.Merchant, reason.Class(), reason)
+		h.s.pager.Hear(h.merchant(env, nil), reason.Class(), reason)
 	}
 	return receipt, err
+}
+
+// merchant is whose the store says the callback is: never what a stranger wrote
+// into the path.
+func (h heard) merchant(env callback.Envelope, refusal *callback.Refusal) string {
+	if refusal != nil && refusal.Notification != nil && refusal.Notification.Merchant != "" {
+		return refusal.Notification.Merchant // whose key opened it
+	}
+	if _, configured := h.s.config.Merchants[env.Merchant]; configured && (refusal == nil || refusal.Reason != callback.ReasonUnknownMerchant) {
+		return env.Merchant
+	}
+	return callback.OtherMerchant
 }

@@ -239,4 +239,3 @@ func text(s *string) string {
 	}
 	return *s
 }
-

@@ -92,7 +92,10 @@ func openArchive(ctx context.Context, config string) (*store.DB, *wechatpay.Open
 	}
 	o.OrdersRequired, o.Beside = cfg.ordersRequired(), true
 	db, err := store.Open(ctx, o)
-	return db, opener, err
+	if err != nil {
+		return nil, nil, cfg.Store.trouble(err)
+	}
+	return db, opener, nil
 }
 
 // ordersRequired lists the merchants whose orders must be known ahead.

@@ -94,7 +94,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 	remember.Merchants, remember.OrdersRequired = cfg.merchantNames(), cfg.ordersRequired()
 	remember.Open, remember.Commit = s.telemetry.OpenDB, s.telemetry.Commit
 	if s.store, err = store.Open(ctx, remember); err != nil {
-		return nil, fmt.Errorf("%w\n  %s, spool.path is %s: `wxnotify check` looks into both", err, cfg.Store.place(), cfg.Spool.Path)
+		return nil, fmt.Errorf("%w\n  spool.path is %s; `wxnotify check` looks into both", cfg.Store.trouble(err), cfg.Spool.Path)
 	}
 	intake := &callback.Intake{
 		Opener:   s.telemetry.Opener(s.opener),
@@ -104,6 +104,10 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 
 	if err := s.page(background, more); err != nil {
 		return nil, err
+	}
+	var takeAlerts echo.HandlerFunc // nil: nobody could be told of them, or nobody wants to be
+	if s.pager != nil && cfg.Pager.Mode != pagerEmbedded {
+		takeAlerts = pager.Alerts(s.store, cfg.Pager.Mode != pagerAlertmanager)
 	}
 	public := web.NewPublic(web.PublicOptions{
 		Accept:         heard{s.telemetry.Accept(intake), s},
@@ -117,7 +121,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 		Metrics:     s.telemetry.Metrics(),
 		Merchants:   cfg.merchantNames(),
 		Token:       string(token),
-		Alerts:      pager.Alerts(s.store),
+		Alerts:      takeAlerts,
 		AlertsToken: string(alerts),
 	})
 	if s.private, err = web.Listen(ctx, cfg.Private.Listen, private); err != nil {

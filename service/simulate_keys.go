@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type simulateKeys struct {
 	Mail         string `placeholder:"HOST:PORT" help:"Have the service mail its pages, through this server without TLS."`
 	DingTalk     string `name:"dingtalk" placeholder:"URL" help:"Have it tell a 'simulate dingtalk --keys', too, which it finds here."`
 	Alertmanager string `placeholder:"DIR" type:"path" help:"Let Alertmanager post to it: the token lies in this folder as well, for every user to read."`
+	Database     string `placeholder:"URL" help:"Have it keep its books on this server instead of in a file."`
+	DatabaseDir  string `name:"database-secrets" placeholder:"DIR" type:"path" help:"Let the server read its user's password: it lies in this folder as well, for every user to read."`
 	Link         struct {
 		Dashboard string `placeholder:"URL" help:"Grafana, for the links in a page."`
 		Runbooks  string `placeholder:"URL" help:"The runbooks."`
@@ -37,12 +40,17 @@ const (
 	alertmanagerToken = "alertmanager_token"
 	dingTalkURL       = "dingtalk_url"
 	dingTalkSecret    = "dingtalk_secret"
+	databasePassword  = "database_password"
 )
 
 // accountYAML is the configuration for an account.
 var accountYAML = template.Must(template.New(accountConfig).Parse(
 	`# A simulated account: its private keys lie beside this file. Not for real money.
+{{if .Database -}}
+store: {url: {{printf "%q" .Database}}, password: {file: {{printf "%q" (.In "` + databasePassword + `")}}}}
+{{- else -}}
 store: {path: {{printf "%q" (.In "wxnotify.db")}}}
+{{- end}}
 spool: {path: {{printf "%q" (.In "wxnotify.spool")}}, size: 8MiB}
 merchants:
   {{.Name}}:
@@ -81,7 +89,7 @@ func (k simulateKeys) Run(t terminal) error {
 	}
 	if _, err := os.Stat(k.In(accountConfig)); err == nil && k.Keep {
 		_, err = fmt.Fprintf(t.out, "The account in %s is kept.\n", k.Dir)
-		return errors.Join(err, k.handOver())
+		return errors.Join(err, k.sameDatabase(), k.handOver())
 	}
 	if err := mustBeEmpty("--dir", k.Dir); err != nil {
 		return err
@@ -152,6 +160,9 @@ func (k simulateKeys) writeSecrets(robot string) error {
 	if k.Alertmanager != "" {
 		secrets[alertmanagerToken] = rand.Text()
 	}
+	if k.Database != "" || k.DatabaseDir != "" {
+		secrets[databasePassword] = rand.Text()
+	}
 	for name, secret := range secrets {
 		if err := os.WriteFile(k.In(name), []byte(secret), 0o600); err != nil {
 			return err
@@ -160,23 +171,42 @@ func (k simulateKeys) writeSecrets(robot string) error {
 	return nil
 }
 
-// handOver gives Alertmanager its copy of the token. It is another user, and must
-// not see the account.
+// sameDatabase keeps a service from being started beside the books it has.
+func (k simulateKeys) sameDatabase() error {
+	made, err := loadConfig(k.In(accountConfig), nil)
+	if err != nil {
+		return err
+	}
+	if made.Store.URL != k.Database {
+		return usageError{problem{"--database", fmt.Sprintf("the account in %s was made for %s", k.Dir, cmp.Or(made.Store.URL, "a file")), "make a new account in another folder, or forget this one"}}
+	}
+	return nil
+}
+
+// handOver gives Alertmanager and the database server their copies of what they
+// share with the service. They are other users, and must not see the account.
 func (k simulateKeys) handOver() error {
-	if k.Alertmanager == "" {
+	return errors.Join(
+		k.share("--alertmanager", alertmanagerToken, k.Alertmanager),
+		k.share("--database-secrets", databasePassword, k.DatabaseDir),
+	)
+}
+
+func (k simulateKeys) share(flag, name, dir string) error {
+	if dir == "" {
 		return nil
 	}
-	token, err := os.ReadFile(k.In(alertmanagerToken))
+	secret, err := os.ReadFile(k.In(name))
 	if errors.Is(err, os.ErrNotExist) {
-		return usageError{problem{"--alertmanager", "the account in " + k.Dir + " was made without a token for it", "make a new account in another folder"}}
+		return usageError{problem{flag, "the account in " + k.Dir + " was made without " + name, "make a new account in another folder"}}
 	}
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(k.Alertmanager, 0o755); err != nil { //nolint:gosec // another user reads it
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // another user reads it
 		return err
 	}
-	return os.WriteFile(filepath.Join(k.Alertmanager, alertmanagerToken), token, 0o644) //nolint:gosec // another user reads it
+	return os.WriteFile(filepath.Join(dir, name), secret, 0o644) //nolint:gosec // another user reads it
 }
 
 // mustBeEmpty keeps us from writing over somebody's keys.

@@ -9,6 +9,31 @@ import (
 	"testing"
 )
 
+// TestSimulateKeysDatabase: an account whose service keeps its books on a server.
+func TestSimulateKeysDatabase(t *testing.T) {
+	t.Parallel()
+	dir, shared := filepath.Join(t.TempDir(), "account"), filepath.Join(t.TempDir(), "shared")
+	const url = "postgres://wxnotify@postgres/wxnotify"
+	args := []string{"simulate", "keys", "--keep", "--dir", dir, "--database-secrets", shared}
+	for range 2 { // made, and kept
+		if code, out, errs := invoke(t.Context(), append(args, "--database", url)...); code != exitOK {
+			t.Fatalf("exit %d: %s%s", code, out, errs)
+		}
+	}
+	cfg, err := loadConfig(filepath.Join(dir, "wxnotify.yaml"), nil)
+	if err != nil || cfg.Store.URL != url {
+		t.Fatalf("the books are in %q, %v", cfg.Store.URL, err)
+	}
+	password := read(t, cfg.Store.Password.File)
+	if len(password) < 20 || read(t, filepath.Join(shared, "database_password")) != password {
+		t.Errorf("the service's password is %q, the server's %q", password, read(t, filepath.Join(shared, "database_password")))
+	}
+	// Another database than the one that holds the past is no oversight to repeat.
+	if code, _, errs := invoke(t.Context(), args...); code != exitUsage || !strings.Contains(errs, "was made for "+url) {
+		t.Errorf("kept for a file: exit %d: %s", code, errs)
+	}
+}
+
 // TestSimulateKeysPager: an account whose service tells a mail server and a robot,
 // and takes Alertmanager's alerts.
 func TestSimulateKeysPager(t *testing.T) {

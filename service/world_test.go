@@ -19,6 +19,7 @@ import (
 
 	"wxnotify/service/simulator/wechat"
 	"wxnotify/service/store"
+	"wxnotify/service/store/storetest/server"
 	"wxnotify/service/telemetry"
 )
 
@@ -211,7 +212,7 @@ func (w *world) handled(t *testing.T) []map[string]any {
 
 // metric sums the series of name whose labels hold every one of labels, as
 // /metrics shows them.
-func metric(t *testing.T, text, name string, labels ...string) float64 {
+func metric(t testing.TB, text, name string, labels ...string) float64 {
 	t.Helper()
 	sum := 0.0
 series:
@@ -287,7 +288,7 @@ func writeConfig(t testing.TB, cfg Config) string {
 		"listen": cfg.Listen, "merchants": merchants,
 		"private": map[string]any{"listen": cfg.Private.Listen, "token": map[string]string{"file": cfg.Private.Token.File}},
 		"pager":   pagerSettings(cfg.Pager),
-		"store":   map[string]any{"path": cfg.Store.Path},
+		"store":   storeSettings(cfg.Store),
 		"spool":   map[string]any{"path": cfg.Spool.Path, "size": fmt.Sprint(int64(cfg.Spool.Size))},
 	}, "", "  ")
 	if err != nil {
@@ -331,4 +332,9 @@ func written(t *testing.T, secret string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// withoutPassword is the address as the settings want it.
+func withoutPassword(address string) string {
+	return strings.Replace(address, ":"+server.Password+"@", "@", 1)
 }

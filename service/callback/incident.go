@@ -8,6 +8,7 @@ const (
 	RuleFailed        = "callback_failed" // one or more failures in five minutes
 	RuleOutstanding   = "outstanding"     // paid and not booked (未入账)
 	RuleOrderConflict = "order_conflict"  // registered again with another amount
+	RuleHistory       = "history"         // failures from a time when nobody was told
 )
 
 // IncidentKey is what makes two troubles one: people are told once of the
@@ -58,11 +59,20 @@ type Incident struct {
 // IncidentFacts is what a page says beside the incident itself, read when it is
 // written.
 type IncidentFacts struct {
+	// Known is whether they could be read. Without it, none missing means that
+	// nobody knows.
+	Known   bool
 	Amounts []Money  // at stake, by currency
 	Orders  []string // some 商户订单号, the eldest first
 	More    int      // how many orders there are beside these
 	Sources []Source // where an unproven flood comes from, the busiest first
 	Traces  []string // traceparents of some failures
+	// Partial says that only the latest of very many failures were looked at:
+	// there is more at stake than Amounts and More tell.
+	Partial bool
+	// Sampled is how many callbacks Sources are a count of, where only some of a
+	// flood were kept; 0: all.
+	Sampled int64
 	// Outstanding is how many notifications of its merchant and reason are not
 	// accepted yet.
 	Outstanding int64

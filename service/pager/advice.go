@@ -81,8 +81,8 @@ var toDo = map[callback.Reason]advice{
 		"是真实支付还是外人？外人在代理上按地址限流；真实支付则需要更快的磁盘。微信支付会重新通知。",
 	},
 	callback.ReasonInternal: {
-		"Since a deployment? Go back to the version before it: WeChat Pay's re-sends book the money. Report the error_message, never the body.",
-		"是否刚发布过？回退到上一个版本，微信支付重新通知时会自动入账。上报 error_message，不要上报报文。",
+		"Since a deployment? Go back to the version before it: WeChat Pay's re-sends book the money. Report the error.message of its record, never the body.",
+		"是否刚发布过？回退到上一个版本，微信支付重新通知时会自动入账。上报记录里的 error.message，不要上报报文。",
 	},
 }
 

@@ -22,7 +22,7 @@ func TestAlerts(t *testing.T) {
 		return `{"version":"4","groupKey":"{}","status":"` + status + `","alerts":[{"status":"` + status + `","labels":{` + labels +
 			`},"annotations":{` + annotations + `},"startsAt":"2026-11-23T08:00:00Z","endsAt":"0001-01-01T00:00:00Z","fingerprint":"ab"}]}`
 	}
-	const failedLabels = `"alertname":"WechatPayCallbackFailed","merchant":"shop","class":"proven","error_type":"decrypt_failed","severity":"critical"`
+
 	for name, c := range map[string]struct {
 		before func(*ledger)
 		body   string
@@ -35,11 +35,11 @@ func TestAlerts(t *testing.T) {
 		"resolved":            {func(l *ledger) { l.add(callback.Incident{IncidentKey: failed, Lasting: true}) }, post("resolved", failedLabels, ""), 204, map[callback.IncidentKey]bool{failed: false}},
 		"our own fault":       {nil, post("firing", `"alertname":"WechatPayCallbackFailed","merchant":"shop","class":"proven","error_type":"internal"`, ""), 204, map[callback.IncidentKey]bool{{Rule: callback.RuleFailed, Class: callback.Proven, Reason: callback.ReasonInternal}: true}},
 		"money":               {nil, post("firing", `"alertname":"WechatPayNotificationOutstanding","merchant":"shop","error_type":"conflict"`, ""), 204, map[callback.IncidentKey]bool{{Rule: callback.RuleOutstanding, Merchant: "shop"}: true}},
-		"foreign":             {nil, post("firing", `"alertname":"WechatPayDiskFilling","severity":"warning","instance":"a"`, `"summary":"full soon"`), 204, map[callback.IncidentKey]bool{{Rule: "WechatPayDiskFilling", Class: "warning", Subject: "a"}: true}},
+		"foreign":             {nil, post("firing", `"alertname":"WechatPayDiskFilling","severity":"warning","instance":"a"`, `"summary":"full soon"`), 204, map[callback.IncidentKey]bool{{Rule: "WechatPayDiskFilling", Class: "warning", Subject: "instance=a"}: true}},
 		"watchdog":            {nil, post("firing", `"alertname":"Watchdog"`, ""), 204, nil},
 		"nothing":             {nil, `{"version":"4","alerts":[]}`, 204, nil},
 		"no JSON":             {nil, `alerts`, 400, nil},
-		"too much":            {nil, `{"version":"` + strings.Repeat("4", 5<<20) + `"}`, 400, nil},
+		"too much":            {nil, `{"version":"` + strings.Repeat("4", 5<<20) + `"}`, 413, nil},
 		"the book is away":    {func(l *ledger) { l.down = true }, post("firing", failedLabels, ""), 503, nil},
 		"an alert's own name": {nil, post("firing", `"alertname":""`, ""), 204, nil},
 	} {
@@ -50,7 +50,7 @@ func TestAlerts(t *testing.T) {
 				c.before(book.ledger)
 			}
 			e := echo.New()
-			e.POST("/alerts", pager.Alerts(book))
+			e.POST("/alerts", pager.Alerts(book, true))
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/alerts", strings.NewReader(c.body))
 			e.ServeHTTP(w, r)
@@ -75,5 +75,20 @@ func closedSince(key callback.IncidentKey) func(*ledger) {
 	return func(l *ledger) {
 		i := l.add(callback.Incident{IncidentKey: key})
 		l.closed[i.ID] = time.Date(2026, 11, 23, 8, 1, 0, 0, time.UTC)
+	}
+}
+
+const failedLabels = `"alertname":"WechatPayCallbackFailed","merchant":"shop","class":"proven","error_type":"decrypt_failed","severity":"critical"`
+
+// post has Alertmanager post one alert.
+func (h *house) post(status, labels string) {
+	h.t.Helper()
+	e := echo.New()
+	e.POST("/alerts", pager.Alerts(&process{ledger: h.ledger}, h.opts.Evaluate))
+	w := httptest.NewRecorder()
+	body := `{"version":"4","alerts":[{"status":"` + status + `","labels":{` + labels + `},"startsAt":"` + time.Now().Format(time.RFC3339Nano) + `"}]}`
+	e.ServeHTTP(w, httptest.NewRequestWithContext(h.t.Context(), http.MethodPost, "/alerts", strings.NewReader(body)))
+	if w.Code != http.StatusNoContent {
+		h.t.Errorf("posted, and answered %d %s", w.Code, w.Body)
 	}
 }

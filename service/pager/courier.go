@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"wxnotify/service/callback"
@@ -54,25 +55,30 @@ func (c *courier) pending() []Page {
 	slices.SortFunc(pages, func(a, b Page) int {
 		return cmp.Or(
 			cmp.Compare(rank(a), rank(b)),
-			a.Opened.Compare(b.Opened),
+			b.Latest.Compare(a.Latest),
 			cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Merchant, b.Merchant), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Subject, b.Subject),
 		)
 	})
 	return pages
 }
 
-// rank puts what is wrong before what is over, the critical before the rest, and
-// a drill last: its title must not stand over a failure.
+// rank puts what is wrong before what is over, the critical before the rest, what
+// nobody knows of before what lasts, and a drill last: its title must not stand
+// over a failure.
 func rank(p Page) int {
+	n := 0
 	switch {
 	case p.Occasion == Drill:
-		return 3
+		return 5
 	case p.Occasion == Over:
-		return 2
+		return 4
 	case !p.Critical():
-		return 1
+		n = 2
 	}
-	return 0
+	if p.Occasion == Again {
+		n++
+	}
+	return n
 }
 
 // idle reports whether there is something to bring and nothing against trying.
@@ -85,7 +91,7 @@ func (c *courier) allowed(now time.Time, critical bool) bool {
 	if c.PerMinute == 0 {
 		return true
 	}
-	c.sent = slices.DeleteFunc(c.sent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
+	c.sent = slices.DeleteFunc(c.sent, func(at time.Time) bool { return past(at, now) })
 	bears := c.PerMinute
 	if !critical {
 		bears -= c.Reserved
@@ -124,4 +130,10 @@ func (c *courier) ended(m Message, err error, now time.Time) {
 	}
 	c.failures++
 	c.resume = now.Add(pause)
+}
+
+// plight says which channel it is, and what its last attempt met.
+func (c *courier) plight() string {
+	kind := strings.TrimRight(c.Name, "-0123456789") // the error names it already
+	return c.Name + ": " + strings.TrimPrefix(c.trouble.Error(), kind+": ")
 }

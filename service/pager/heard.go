@@ -20,7 +20,8 @@ func newHeard() heard {
 	return heard{new(sync.Mutex), map[callback.IncidentKey]int64{}, make(chan struct{}, 1)}
 }
 
-// Hear tells the pager of a callback that failed in this process. It never waits.
+// Hear tells the pager of a callback that failed in this process, of the merchant
+// that the book will name. It never waits.
 func (p *Pager) Hear(merchant string, class callback.Class, reason callback.Reason) {
 	if !class.Pages() {
 		return

@@ -2,6 +2,8 @@ package pager
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"wxnotify/service/callback"
@@ -22,20 +24,40 @@ func (p *Pager) listen(ctx context.Context) {
 	}
 	p.away = err != nil
 	if err == nil {
-		p.refresh(list)
-		p.lookForMoney(ctx)
+		p.refresh(list, time.Now())
+		err = p.lookForMoney(ctx)
+	}
+	if p.unread = err; err == nil {
+		p.seen = time.Now()
 	}
 	if p.opts.Evaluate {
 		p.countWaiting(time.Now())
 	}
 }
 
+// lookAround finds out whether the pager sees what it should. A database that is
+// away is no blindness: the spool is seen.
+func (p *Pager) lookAround(ctx context.Context, now time.Time) {
+	p.blind = nil
+	if p.unread == nil || now.Sub(p.seen) < blindAfter {
+		return
+	}
+	if p.opts.Database != nil {
+		asking, cancel := context.WithTimeout(ctx, askWithin)
+		defer cancel()
+		if p.opts.Database(asking) != nil {
+			return
+		}
+	}
+	p.blind = fmt.Errorf("failures cannot be looked for: %w", p.unread)
+}
+
 // refresh takes over what the book says.
-func (p *Pager) refresh(list []callback.Incident) {
+func (p *Pager) refresh(list []callback.Incident, now time.Time) {
 	seen := make(map[callback.IncidentKey]bool, len(list))
 	for _, i := range list {
-		if i.Rule == callback.RuleFailed && !p.opts.Evaluate && i.Told.IsZero() && !i.Lasting {
-			continue // the other watcher will post it
+		if i.Rule == callback.RuleFailed && !p.opts.Evaluate && i.Told.IsZero() && !i.Lasting && i.Detail == "" {
+			continue // nobody has posted it yet
 		}
 		seen[i.IncidentKey] = true
 		e := p.open[i.IncidentKey]
@@ -45,6 +67,9 @@ func (p *Pager) refresh(list []callback.Incident) {
 		}
 		if i.Told.IsZero() != e.Told.IsZero() || !i.Told.Equal(e.Told) {
 			e.announced = "" // another replica told it
+		}
+		if i.Told.After(now.Add(aheadAtMost)) {
+			i.Told, e.unsaved = now, true // noted by a clock that ran ahead: it would mute us until then
 		}
 		e.Incident, e.known = i, i.Count
 	}
@@ -84,18 +109,17 @@ func (p *Pager) countWaiting(now time.Time) {
 
 // lookForMoney opens an incident for each merchant that misses money for long,
 // and lets it end when the money has come.
-func (p *Pager) lookForMoney(ctx context.Context) {
+func (p *Pager) lookForMoney(ctx context.Context) error {
 	now := time.Now()
 	if !p.opts.Evaluate || now.Sub(p.looked) < lookEvery {
-		return
+		return nil
 	}
 	asking, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	s, err := p.opts.Failures.Snapshot(asking)
 	if err != nil {
-		return
+		return err
 	}
-	p.looked = now
 	missing := map[callback.IncidentKey]callback.Incident{}
 	for _, o := range s.Outstanding {
 		if now.Sub(o.Oldest) < grace || o.Count == 0 {
@@ -112,12 +136,16 @@ func (p *Pager) lookForMoney(ctx context.Context) {
 	}
 	for key, i := range missing {
 		if e := p.open[key]; e == nil || !e.Lasting || e.Count != i.Count {
-			_ = p.opts.Book.OpenIncident(asking, i) // the next look tries again
+			err = errors.Join(err, p.opts.Book.OpenIncident(asking, i))
 		}
 	}
 	for key, e := range p.open {
 		if _, still := missing[key]; key.Rule == callback.RuleOutstanding && e.Lasting && !still {
-			_ = p.opts.Book.EaseIncident(asking, key, now)
+			err = errors.Join(err, p.opts.Book.EaseIncident(asking, key, now))
 		}
 	}
+	if err == nil {
+		p.looked = now
+	}
+	return err
 }

@@ -56,9 +56,14 @@ func live(t *testing.T, test func(h *house)) {
 
 // run starts a process; end kills it.
 func (h *house) run(holder string) (p *pager.Pager, end func()) {
+	return h.runWith(holder, func(of *process) pager.Book { return of })
+}
+
+// runWith starts a process whose book is not quite the ledger.
+func (h *house) runWith(holder string, book func(*process) pager.Book) (p *pager.Pager, end func()) {
 	of := &process{ledger: h.ledger}
 	o := h.opts
-	o.Book, o.Failures, o.Duty, o.Holder = of, of, of, holder
+	o.Book, o.Failures, o.Duty, o.Holder, o.Database = book(of), of, of, holder, h.ledger.reachable
 	p = pager.New(o)
 	ctx, cancel := context.WithCancel(h.t.Context())
 	go p.Run(ctx)
@@ -159,7 +164,7 @@ func TestOneChannelFails(t *testing.T) {
 				h.want(h.mailbox, "opened malformed 1; opened conflict 1")
 				h.robot.set(sound)
 				time.Sleep(30 * time.Second)
-				h.want(h.robot, "opened malformed 1, opened conflict 1") // at once, in one message
+				h.want(h.robot, "opened conflict 1, opened malformed 1") // at once, in one message
 				if len(h.trouble()) > 0 || p.Working() != nil {
 					t.Errorf("troubled by %q, %v, although the mailbox works", h.trouble(), p.Working())
 				}

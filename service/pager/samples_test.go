@@ -66,21 +66,23 @@ func samples() map[string]pager.Message {
 	all := map[string][]pager.Page{
 		"opened":      {with(failed(callback.Proven, callback.ReasonDecryptFailed, 3), pager.Opened, threeOrders)},
 		"opened-one":  {with(failed(callback.Proven, callback.ReasonOrderUnknown, 1), pager.Opened, callback.IncidentFacts{Amounts: []callback.Money{yuan(1288)}, Orders: []string{"T1"}, Outstanding: 1, Next: night.Add(15 * time.Second), Left: 15})},
-		"opened-own":  {with(failed(callback.Proven, callback.ReasonStoreUnavailable, 240), pager.Opened, callback.IncidentFacts{Amounts: []callback.Money{yuan(9_031_220)}, Orders: []string{"T1", "T2", "T3", "T4", "T5"}, More: 193, Outstanding: 198, Next: night.Add(3 * time.Second), Left: 14})},
+		"opened-own":  {with(failed(callback.Proven, callback.ReasonStoreUnavailable, 240_000), pager.Opened, callback.IncidentFacts{Partial: true, Amounts: []callback.Money{yuan(9_031_220)}, Orders: []string{"T1", "T2", "T3", "T4", "T5"}, More: 9993, Outstanding: 231_044, Next: night.Add(3 * time.Second), Left: 14})},
 		"opened-dark": {failed(callback.Proven, callback.ReasonStoreUnavailable, 12)}, // the database is away: nothing else is known
 		"quarantined": {with(failed(callback.Proven, callback.ReasonAmountMismatch, 1), pager.Opened, callback.IncidentFacts{Amounts: []callback.Money{yuan(1)}, Orders: []string{"T2026112300099"}, Outstanding: 1, Next: night.Add(time.Hour), Left: 9})},
 		"flood": {with(failed(callback.Unproven, callback.ReasonSignatureInvalid, 12034), pager.Again, callback.IncidentFacts{Sources: []callback.Source{
-			{Network: "203.0.113.0/24", Count: 9000}, {Network: "2001:db8:7::/48", Count: 3000}, {Network: "198.51.100.0/24", Count: 34},
-		}})},
+			{Network: "203.0.113.0/24", Count: 45}, {Network: "2001:db8:7::/48", Count: 12}, {Network: "198.51.100.0/24", Count: 3},
+		}, Sampled: 60})},
+		"history":               {of(pager.Opened, callback.IncidentKey{Rule: callback.RuleHistory, Class: "warning"}, callback.IncidentFacts{Known: true, Outstanding: 12})},
 		"again":                 {with(failed(callback.Proven, callback.ReasonKeyUnknown, 57), pager.Again, callback.IncidentFacts{Amounts: []callback.Money{yuan(56_400)}, Orders: []string{"T1"}, Outstanding: 9, Next: night.Add(4 * time.Hour), Left: 0})},
-		"over":                  {with(failed(callback.Proven, callback.ReasonKeyUnknown, 57), pager.Over, callback.IncidentFacts{Amounts: []callback.Money{yuan(56_400)}})},
+		"over":                  {with(failed(callback.Proven, callback.ReasonKeyUnknown, 57), pager.Over, callback.IncidentFacts{Amounts: []callback.Money{yuan(56_400)}, Known: true})},
+		"over-dark":             {with(failed(callback.Proven, callback.ReasonKeyUnknown, 57), pager.Over, callback.IncidentFacts{})}, // nobody knows
 		"over-missing":          {with(failed(callback.Proven, callback.ReasonKeyUnknown, 57), pager.Over, callback.IncidentFacts{Amounts: []callback.Money{yuan(56_400)}, Orders: []string{"T1", "T2"}, Outstanding: 2, Next: night.Add(40 * time.Minute), Left: 8})},
 		"over-unproven":         {with(failed(callback.Unproven, callback.ReasonSignatureInvalid, 12034), pager.Over, callback.IncidentFacts{})},
 		"drill":                 {{Occasion: pager.Drill, Incident: callback.Incident{IncidentKey: callback.IncidentKey{Rule: "drill"}, Opened: night, Latest: night}}},
 		"outstanding":           {of(pager.Opened, outstanding, callback.IncidentFacts{Outstanding: 2, Next: night.Add(9 * time.Hour), Left: 4})},
 		"outstanding-none-left": {of(pager.Again, outstanding, callback.IncidentFacts{Outstanding: 2})},
 		"outstanding-over":      {of(pager.Over, outstanding, callback.IncidentFacts{})},
-		"order-conflict":        {of(pager.Opened, callback.IncidentKey{Rule: callback.RuleOrderConflict, Merchant: "shop", Subject: "T20261123_00001"}, callback.IncidentFacts{})},
+		"order-conflict":        {of(pager.Opened, callback.IncidentKey{Rule: callback.RuleOrderConflict, Merchant: "shop"}, callback.IncidentFacts{Orders: []string{"T20261123_00001", "T20261123_00002"}})},
 		"foreign":               {of(pager.Opened, callback.IncidentKey{Rule: "NodeDiskFull", Class: "warning", Subject: "db1.example.com:9100"}, callback.IncidentFacts{})},
 		"digest":                digest,
 	}

@@ -2,6 +2,8 @@ package pager
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -26,13 +28,19 @@ func (p *Pager) show() {
 	}
 	p.told.Store(told)
 	p.unheard.Store(untold)
-	working := errors.New("no channel takes messages")
+	p.works.Store(&state{time.Now(), errors.Join(p.blind, p.mute())})
+}
+
+// mute is why no channel takes messages; nil while one does, as far as is known.
+func (p *Pager) mute() error {
+	var causes []string
 	for _, c := range p.couriers {
 		if c.trouble == nil {
-			working = nil
+			return nil
 		}
+		causes = append(causes, c.plight())
 	}
-	p.works.Store(&state{time.Now(), working})
+	return fmt.Errorf("no channel takes messages: %s", strings.Join(causes, "; "))
 }
 
 // Incidents counts the open incidents, those that people were told of and those
@@ -52,32 +60,34 @@ func (p *Pager) Working() error {
 	}
 }
 
-// siren says so when people cannot be told.
+// siren says so when people cannot be told, once, and when they can again.
 func (p *Pager) siren(now time.Time) {
 	waiting := false
 	for _, e := range p.open {
 		waiting = waiting || e.announced != "" && e.announced != Over
 	}
-	if !waiting {
+	switch {
+	case !waiting:
 		p.untold = time.Time{}
-		if p.sounding && p.opts.Troubled != nil {
-			p.opts.Troubled(nil)
-		}
-		p.sounding = false
-		return
-	}
-	if p.untold.IsZero() {
+	case p.untold.IsZero():
 		p.untold = now
 	}
-	if p.sounding || now.Sub(p.untold) < sendWithin || p.opts.Troubled == nil {
-		return
+	mute := p.mute()
+	var trouble error
+	switch {
+	case p.blind != nil:
+		trouble = p.blind
+	case waiting && now.Sub(p.untold) >= sendWithin:
+		if trouble = mute; mute == nil { // no attempt has ended yet, or the limit is reached
+			trouble = errors.New("a page waits that no channel has taken")
+		}
+	case p.sounding:
+		trouble = mute // an incident that ends unheard heals no channel
 	}
-	p.sounding = true
-	causes := []error{errors.New("nobody could be told of a failure")}
-	for _, c := range p.couriers {
-		if c.trouble != nil {
-			causes = append(causes, c.trouble) // it says which kind of channel it is
+	if sound := trouble != nil; sound != p.sounding {
+		p.sounding = sound
+		if p.opts.Troubled != nil {
+			p.opts.Troubled(trouble)
 		}
 	}
-	p.opts.Troubled(errors.Join(causes...))
 }

@@ -133,15 +133,18 @@ func (w Writer) heading(p Page) string {
 
 func (w Writer) headline(p Page) string {
 	in := w.words()
+	if p.Occasion == Drill {
+		return in.drill
+	}
 	switch p.Rule {
 	case callback.RuleFailed:
 		return strings.Join(notEmpty(in.failed(p.Count), w.merchant(p), string(p.Reason)), " · ")
 	case callback.RuleOutstanding:
-		return strings.Join(notEmpty(in.outstanding(p.Count), w.merchant(p)), " · ")
+		return strings.Join(notEmpty(in.outstanding(p.Count), w.merchant(p), string(p.Reason)), " · ")
 	case callback.RuleOrderConflict:
-		return strings.Join(notEmpty(in.orderConflict, p.Merchant, p.Subject), " · ")
-	case drillKey.Rule:
-		return in.drill
+		return strings.Join(notEmpty(in.orderConflict(p.Count), p.Merchant), " · ")
+	case callback.RuleHistory:
+		return in.history(p.Count)
 	}
 	return strings.Join(notEmpty(p.Rule, p.Merchant, p.Subject), " · ")
 }
@@ -180,7 +183,7 @@ func (w Writer) section(p Page, now time.Time) section {
 	}
 	w.money(p, now, say)
 	say(in.label.merchant, w.merchant(p))
-	if p.Rule == callback.RuleFailed {
+	if p.Rule == callback.RuleFailed || p.Rule == callback.RuleHistory {
 		say(in.label.count, strconv.FormatInt(p.Count, 10))
 		say(in.label.span, between(p.Opened, p.Latest))
 	} else {
@@ -188,12 +191,19 @@ func (w Writer) section(p Page, now time.Time) section {
 	}
 	orders := strings.Join(p.Orders, ", ")
 	if p.More > 0 {
-		orders += " " + fmt.Sprintf(in.andMore, p.More)
+		more := fmt.Sprintf(in.andMore, p.More)
+		if p.Partial {
+			more = fmt.Sprintf(in.andMoreThan, p.More)
+		}
+		orders += " " + more
 	}
 	say(in.label.orders, orders)
 	var sources []string
 	for _, s := range p.Sources {
 		sources = append(sources, fmt.Sprintf("%s (%d)", s.Network, s.Count))
+	}
+	if p.Sampled > 0 && len(sources) > 0 {
+		sources = append(sources, fmt.Sprintf(in.sampled, p.Sampled))
 	}
 	say(in.label.sources, strings.Join(sources, ", "))
 	s.Links = w.links(p)
@@ -234,6 +244,8 @@ func (w Writer) what(p Page) string {
 		return in.whatOutstanding
 	case callback.RuleOrderConflict:
 		return in.whatOrderConflict
+	case callback.RuleHistory:
+		return in.whatHistory
 	}
 	if over {
 		return in.overAlert
@@ -248,12 +260,18 @@ func (w Writer) money(p Page, now time.Time, say func(label, value string)) {
 	case p.Outstanding > 0:
 		say(in.label.unbooked, in.notifications(p.Outstanding))
 	case p.Occasion == Over && p.Rule == callback.RuleFailed && p.Class == callback.Proven:
-		// Not "nothing is missing": perhaps the book could not be read.
-		say(in.label.unbooked, in.noMoney)
+		if p.Known {
+			say(in.label.unbooked, in.nothingMissing)
+		} else {
+			say(in.label.unbooked, in.noMoney)
+		}
 	}
 	var amounts []string
 	for _, a := range p.Amounts {
 		amounts = append(amounts, a.String())
+	}
+	if p.Partial && len(amounts) > 0 {
+		amounts[0] = in.atLeast + amounts[0]
 	}
 	say(in.label.amount, strings.Join(amounts, ", "))
 	if p.Outstanding > 0 {
@@ -305,7 +323,7 @@ func (w Writer) links(p Page) (all []link) {
 func (w Writer) runbook(p Page) string {
 	page := url.PathEscape(p.Rule)
 	switch p.Rule {
-	case callback.RuleFailed:
+	case callback.RuleFailed, callback.RuleHistory:
 		page = alertFailed
 	case callback.RuleOutstanding, callback.RuleOrderConflict:
 		page = alertOutstanding
@@ -314,7 +332,7 @@ func (w Writer) runbook(p Page) string {
 		page += ".zh-CN"
 	}
 	page += ".html"
-	if p.Reason != "" {
+	if p.Rule == callback.RuleFailed {
 		page += "#" + url.PathEscape(string(p.Reason))
 	}
 	return page

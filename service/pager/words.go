@@ -19,15 +19,21 @@ type words struct {
 	// Headlines.
 	failed, outstanding func(n int64) string
 	notifications       func(n int64) string
-	orderConflict       string
+	orderConflict       func(n int64) string
+	history             func(n int64) string
 	drill               string
 	stillMissing        func(n int64) string // no new failure, and yet
 	more                func(incidents int, failures int64) string
 
 	everybody, stranger string // instead of a merchant's name
 	noMoney, andMore    string
+	nothingMissing      string
+	andMoreThan         string // of very many, not all were looked at
+	atLeast             string
+	sampled             string // the sources
 	whatOutstanding     string
 	whatOrderConflict   string
+	whatHistory         string
 	next                func(at string, in time.Duration, left int) string
 	nextForSome         func(at string, in time.Duration) string
 	noMore              string
@@ -116,16 +122,24 @@ var english = words{
 		return many(n, "notification not booked", "notifications not booked") + " (未入账)"
 	},
 	notifications: func(n int64) string { return many(n, "notification", "notifications") },
-	orderConflict: "an order was registered again with another amount",
-	drill:         "drill: nothing happened",
-	stillMissing:  func(n int64) string { return fmt.Sprintf("no new failure, but %d still not booked (未入账): ", n) },
+	orderConflict: func(n int64) string {
+		return many(n, "order was", "orders were") + " registered again with another amount"
+	},
+	history: func(n int64) string {
+		return many(n, "callback", "callbacks") + " failed while nobody was told"
+	},
+	drill:        "drill: nothing happened",
+	stillMissing: func(n int64) string { return fmt.Sprintf("no new failure, but %d still not booked (未入账): ", n) },
 	more: func(incidents int, failures int64) string {
 		return "… and " + many(int64(incidents), "more incident", "more incidents") + " with " + many(failures, "failure", "failures")
 	},
 	everybody: "all merchants", stranger: "no configured merchant",
 	noMoney: "nothing is known to be missing; wxnotify resolve lists what is", andMore: "and %d more",
+	nothingMissing: "nothing: every notification that could be read has been accepted since, or ended by wxnotify resolve",
+	andMoreThan:    "and more than %d others", atLeast: "at least ", sampled: "of a sample of %d",
 	whatOutstanding:   "authentic notifications failed and have not been accepted since: customers may have paid and got nothing",
-	whatOrderConflict: "the merchant's system registered one order twice, with different amounts",
+	whatOrderConflict: "the merchant's system registered an order twice, with different amounts",
+	whatHistory:       "they failed more than a day before anybody could be told: no channel was configured, or wxnotify did not run. What is still missing is told on its own",
 	next: func(at string, in time.Duration, left int) string {
 		return fmt.Sprintf("sends again at %s (in %s); at least %s left", at, inEnglish(in), many(int64(left), "sending is", "sendings are"))
 	},
@@ -160,7 +174,8 @@ var chinese = words{
 	failed:        func(n int64) string { return fmt.Sprintf("%d 次支付回调失败", n) },
 	outstanding:   func(n int64) string { return fmt.Sprintf("%d 条通知未入账", n) },
 	notifications: func(n int64) string { return fmt.Sprintf("%d 条通知", n) },
-	orderConflict: "同一订单以不同金额重复登记",
+	orderConflict: func(n int64) string { return fmt.Sprintf("%d 笔订单以不同金额重复登记", n) },
+	history:       func(n int64) string { return fmt.Sprintf("无人接收告警期间有 %d 次支付回调失败", n) },
 	drill:         "告警演练，一切正常",
 	stillMissing:  func(n int64) string { return fmt.Sprintf("不再新增失败，仍有 %d 条未入账：", n) },
 	more: func(incidents int, failures int64) string {
@@ -168,8 +183,11 @@ var chinese = words{
 	},
 	everybody: "所有商户", stranger: "未配置的商户",
 	noMoney: "目前没有已知的未入账通知，可用 wxnotify resolve 核对", andMore: "等，另有 %d 笔",
+	nothingMissing: "无：能解读的通知均已受理，或已由 wxnotify resolve 处置",
+	andMoreThan:    "等，另有 %d 笔以上", atLeast: "至少 ", sampled: "取自 %d 次抽样",
 	whatOutstanding:   "来源真实的通知处理失败，至今未受理：可能有用户付了钱却什么也没拿到",
 	whatOrderConflict: "商户系统对同一订单登记了两次，金额不同",
+	whatHistory:       "这些失败发生在可以告警的一天多以前：当时没有配置告警通道，或 wxnotify 没有运行。仍未入账的会另行告警",
 	next: func(at string, in time.Duration, left int) string {
 		return fmt.Sprintf("%s 再次通知（%s后），至少还剩 %d 次", at, inChinese(in), left)
 	},

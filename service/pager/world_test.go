@@ -1,6 +1,7 @@
 package pager_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -36,6 +37,7 @@ type ledger struct {
 	joined      map[int64]int64 // failures by incident
 	down        bool
 	outstanding []callback.OutstandingCount
+	opened      int // how often an incident was opened or joined from outside
 	holder      string
 	until       time.Time
 }
@@ -60,6 +62,23 @@ func (l *ledger) set(down bool) {
 	for _, n := range l.fresh {
 		l.failures[n].spooled = l.failures[n].spooled && down
 	}
+}
+
+// opening is how often an incident was opened or joined from outside.
+func (l *ledger) opening() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.opened
+}
+
+// reachable is nil while the database can be reached.
+func (l *ledger) reachable(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down {
+		return errDown
+	}
+	return nil
 }
 
 // owe sets what is outstanding.
@@ -159,17 +178,21 @@ func (p *process) OpenIncident(_ context.Context, i callback.Incident) error {
 	if err != nil {
 		return err
 	}
+	p.opened++
 	known := p.find(i.IncidentKey)
 	if known == nil {
 		for _, old := range p.incidents {
-			if closed := p.closed[old.ID]; old.IncidentKey == i.IncidentKey && !closed.IsZero() && !closed.Before(i.Opened) {
+			if closed := p.closed[old.ID]; old.IncidentKey == i.IncidentKey && !closed.IsZero() && !closed.Before(i.Latest) && !closed.After(time.Now()) {
 				return nil
 			}
 		}
 		p.add(i)
 		return nil
 	}
-	known.Lasting, known.Detail = i.Lasting, i.Detail
+	known.Lasting, known.Detail = known.Lasting || i.Lasting, cmp.Or(i.Detail, known.Detail)
+	if i.Rule != callback.RuleFailed {
+		known.Count = i.Count
+	}
 	if i.Latest.After(known.Latest) {
 		known.Latest = i.Latest
 	}
@@ -183,7 +206,10 @@ func (p *process) EaseIncident(_ context.Context, key callback.IncidentKey, at t
 	unlock, err := p.reach()
 	defer unlock()
 	if i := p.find(key); err == nil && i != nil {
-		i.Lasting, i.Latest = false, at
+		i.Lasting = false
+		if at.After(i.Latest) {
+			i.Latest = at
+		}
 	}
 	return err
 }
@@ -200,9 +226,13 @@ func (p *process) IncidentTold(_ context.Context, id, count int64, at time.Time)
 func (p *process) CloseIncident(_ context.Context, id, count int64, at time.Time) error {
 	unlock, err := p.reach()
 	defer unlock()
-	if i := int(id - 1); err == nil && p.incidents[i].Count <= count {
+	switch i := int(id - 1); {
+	case err != nil:
+	case p.incidents[i].Count <= count && !p.incidents[i].Lasting:
 		p.incidents[i].Told, p.incidents[i].ToldCount = at, count
 		p.closed[id] = at
+	default: // it has gone on, and nobody knows
+		p.incidents[i].Told = time.Time{}
 	}
 	return err
 }

@@ -100,7 +100,7 @@ func (d *DB) open(ctx context.Context) (err error) {
 	}
 	reader, err := d.opts.Open(d.dialect.driver, source)
 	if err != nil {
-		return fmt.Errorf("store: opening the database for reading: %w", err)
+		return d.dialect.troubled("opening the database for reading", err)
 	}
 	d.reader = sqlx.NewDb(reader, d.dialect.binds)
 	d.reader.SetMaxOpenConns(readers)
@@ -115,7 +115,7 @@ func (d *DB) open(ctx context.Context) (err error) {
 	var last sql.NullInt64
 	if err := d.reader.GetContext(ctx, &last, `SELECT max(received_at) FROM callbacks
 WHERE seq > (SELECT max(seq) FROM callbacks) - 1000`); err != nil {
-		return fmt.Errorf("store: reading the last callback: %w", err)
+		return d.dialect.troubled("reading the last callback", err)
 	}
 	if d.spool != nil {
 		last.Int64 = max(last.Int64, d.spool.latest)
@@ -149,18 +149,18 @@ func (d *DB) connect(ctx context.Context) (*writer, error) {
 		}
 		pool, err := d.opts.Open(d.dialect.driver, source)
 		if err != nil {
-			return fmt.Errorf("store: opening the database: %w", err)
+			return d.dialect.troubled("opening the database", err)
 		}
 		w = &writer{pool: sqlx.NewDb(pool, d.dialect.binds), home: files{}}
 		pool.SetMaxOpenConns(1)
-		if w.engine, err = d.dialect.guard(ctx, w.pool); err != nil {
+		if w.engine, err = d.dialect.guard(d.dialect.readBack(ctx, w.pool)); err != nil {
 			return err
 		}
 		if w.st, err = prepare(ctx, w.pool); err != nil {
-			return fmt.Errorf("store: preparing the statements: %w", err)
+			return d.dialect.troubled("preparing the statements", err)
 		}
 		if w.insert, err = d.dialect.inserter(ctx, w.pool); err != nil {
-			return fmt.Errorf("store: preparing the statements: %w", err)
+			return d.dialect.troubled("preparing the statements", err)
 		}
 		for _, path := range d.files() {
 			w.home[path] = nil

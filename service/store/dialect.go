@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/url"
 
@@ -30,8 +29,9 @@ type dialect struct {
 	// connection, which reads what others have committed at the latest when its
 	// statement begins; an embedded one takes the write lock when it begins.
 	writer, reader func(o Options) (string, error)
-	// lock keeps a connection's lock on migrations as long as it lasts.
-	lock string
+	// lock waits for the lock on migrations, which its connection then keeps as
+	// long as it lasts. The last statement answers 1.
+	lock []string
 	// files lists what lies on this machine's disk while the database is open.
 	files func(path string) []string
 	// inserter makes ready what inserts, on the writer's connection.
@@ -45,7 +45,7 @@ type dialect struct {
 	latest string
 	// guard reads back that a commit is durable, refuses otherwise, and tells
 	// what it has read in words fit for a record.
-	guard func(ctx context.Context, db *sqlx.DB) (string, error)
+	guard func(read readBack) (string, error)
 	// missing reports whether the table that a query names is not there.
 	missing func(error) bool
 	// rejects reports whether the engine refused the data: another row may
@@ -56,6 +56,9 @@ type dialect struct {
 	transient func(error) bool
 	// explain says what was wrong with the engine, in words that hold no data.
 	explain func(error) string
+	// fault is a server's code for an error and its own message, which may name
+	// values; "" for what no server has said.
+	fault func(error) (code, message string)
 	// patient statements end by themselves, so they need not watch a context:
 	// with SQLite that would cost a goroutine each, and stop no wait for the disk.
 	patient bool
@@ -91,12 +94,16 @@ func embeddedMigrations(in fs.FS, folder string) fs.FS {
 // onConflict is how SQLite and PostgreSQL leave alone what is there.
 func onConflict(string) string { return " ON CONFLICT DO NOTHING" }
 
-// settings reads back what the server is set to.
-func settings(ctx context.Context, db *sqlx.DB, into map[string]*string) error {
-	for query, value := range into {
-		if err := db.GetContext(ctx, value, query); err != nil {
-			return fmt.Errorf("store: reading back the settings: %w", err)
+// readBack asks what the server is set to, by query.
+type readBack func(settings map[string]*string) error
+
+func (e dialect) readBack(ctx context.Context, db *sqlx.DB) readBack {
+	return func(settings map[string]*string) error {
+		for query, value := range settings {
+			if err := db.GetContext(ctx, value, query); err != nil {
+				return e.troubled("reading back the settings", err)
+			}
 		}
+		return nil
 	}
-	return nil
 }

@@ -53,7 +53,8 @@ func IndexedQueries(o Options) []string {
 		return nil
 	}
 	return []string{
-		sqlFailures, sqlOutstanding, engine.latest, sqlUntold, sqlFactOrders, sqlFactTraces, "SELECT " + sqlNoticeColumns + sqlOpen,
+		sqlFailures, sqlOutstanding, engine.latest, sqlUntold, sqlClaim, sqlClaimed, sqlFactAmounts, sqlFactOrders, sqlFactCount, sqlFactPeers, sqlFactTraces,
+		"SELECT " + sqlNoticeColumns + sqlOpen, sqlOpenAmounts + sqlOpen + sqlSumAmounts, "SELECT first_at" + sqlOpen + " AND merchant = ? ORDER BY first_at",
 		sqlFind, sqlRefundCounted,
 	}
 }

@@ -20,11 +20,11 @@ import (
 	"wxnotify/service/store"
 )
 
-var payments atomic.Int64 // that were made up so far
+var madeUp atomic.Int64 // payments so far
 
 // payment is one arrival of a payment that looks like WeChat Pay's.
 func payment() callback.Entry {
-	i, now := payments.Add(1), time.Now()
+	i, now := madeUp.Add(1), time.Now()
 	merchant := fmt.Sprintf("shop-%d", i%grownMerchants)
 	n := callback.Notification{
 		ID: uuid.NewString(), API: callback.V3, Kind: callback.Payment, EventType: "TRANSACTION.SUCCESS",

@@ -9,12 +9,6 @@ import (
 )
 
 const (
-	// The words of the partial index, so that it is used.
-	sqlUntoldWhere = `WHERE incident = 0 AND outcome = 'failed' AND class IN ('proven', 'unproven')`
-
-	sqlUntold = `SELECT merchant, class, reason, max(counted_at) AS latest
-FROM callbacks ` + sqlUntoldWhere + ` GROUP BY merchant, class, reason`
-
 	sqlOpenIncident = `INSERT INTO incidents (
 	rule, merchant, class, reason, subject, detail, opened_at, latest_at, count, told_at, told_count, lasting, closed_at)
 VALUES (
@@ -23,19 +17,10 @@ VALUES (
 	sqlIncidentKey = `rule = ? AND merchant = ? AND class = ? AND reason = ? AND subject = ?`
 
 	sqlFindIncident = `SELECT id FROM incidents WHERE ` + sqlIncidentKey + ` AND closed_at = 0`
-
-	sqlClaim = `UPDATE callbacks SET incident = ? ` + sqlUntoldWhere + ` AND merchant = ? AND class = ? AND reason = ?`
-
-	sqlRecount = `UPDATE incidents SET
-	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
-	opened_at = coalesce((SELECT min(received_at) FROM callbacks WHERE incident = incidents.id AND incident <> 0), opened_at),
-	count = (SELECT coalesce(sum(1 + repeats), 0) FROM callbacks WHERE incident = incidents.id AND incident <> 0)
-WHERE id = ?`
-
-	sqlIncidents = `SELECT id, rule, merchant, class, reason, subject, detail,
-	opened_at, latest_at, count, told_at, told_count, lasting
-FROM incidents WHERE closed_at = 0 ORDER BY id`
 )
+
+// clocksDiffer is by how much the replicas' clocks may.
+const clocksDiffer = time.Minute
 
 // incident is a row of the table.
 type incident struct {
@@ -56,7 +41,7 @@ type incident struct {
 
 func incidentRow(i callback.Incident) incident {
 	return incident{
-		Rule: clean(i.Rule, 64), Merchant: clean(i.Merchant, 64), Class: string(i.Class), Reason: string(i.Reason),
+		Rule: clean(i.Rule, 64), Merchant: clean(i.Merchant, 64), Class: clean(string(i.Class), 16), Reason: clean(string(i.Reason), 32),
 		Subject: clean(i.Subject, 128), Detail: clean(i.Detail, 1024),
 		Opened: micros(i.Opened), Latest: micros(i.Latest), Count: i.Count,
 		Told: micros(i.Told), ToldCount: i.ToldCount, Lasting: i.Lasting,
@@ -69,66 +54,18 @@ func (r incident) incident() callback.Incident {
 		IncidentKey: callback.IncidentKey{
 			Rule: r.Rule, Merchant: r.Merchant, Class: callback.Class(r.Class), Reason: callback.Reason(r.Reason), Subject: r.Subject,
 		},
-		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.Count,
+		Detail: r.Detail, Opened: moment(r.Opened), Latest: moment(r.Latest), Count: r.counted(),
 		Told: moment(r.Told), ToldCount: r.ToldCount, Lasting: r.Lasting,
 	}
 }
 
-// Incidents puts every failure that people must know of into the open incident
-// of its kind, opening one where there is none, and lists all that are open.
-// Each failure joins one incident, once, whatever number of replicas asks: the
-// join is a conditional update, and commits with the incident's count.
-func (d *DB) Incidents(ctx context.Context) ([]callback.Incident, error) {
-	var untold []struct {
-		Merchant string
-		Class    callback.Class
-		Reason   callback.Reason
-		Latest   int64
+// counted is how many failures belong to it. Failed callbacks are counted when
+// they are claimed; of what waits in the spool, what people were told counts.
+func (r incident) counted() int64 {
+	if r.Rule == callback.RuleFailed {
+		return max(r.Count, r.ToldCount, 1)
 	}
-	if err := d.reader.SelectContext(ctx, &untold, sqlUntold); err != nil {
-		return nil, fmt.Errorf("store: looking for failures that nobody is told of: %w", err)
-	}
-	if len(untold) > 0 {
-		if err := d.request(ctx, func(w *writing) error {
-			for _, f := range untold {
-				if err := w.claim(f.Merchant, f.Class, f.Reason, f.Latest); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			return nil, fmt.Errorf("store: opening incidents: %w", err)
-		}
-	}
-	var rows []incident
-	if err := d.reader.SelectContext(ctx, &rows, sqlIncidents); err != nil {
-		return nil, fmt.Errorf("store: listing incidents: %w", err)
-	}
-	list := make([]callback.Incident, len(rows))
-	for i, r := range rows {
-		list[i] = r.incident()
-	}
-	return list, nil
-}
-
-func (w *writing) claim(merchant string, class callback.Class, reason callback.Reason, latest int64) error {
-	key := callback.FailureIncident(merchant, class, reason)
-	id, err := w.open(incident{
-		Rule: key.Rule, Merchant: key.Merchant, Class: string(key.Class), Reason: string(key.Reason), Opened: latest, Latest: latest,
-	})
-	if err != nil {
-		return err
-	}
-	// Takes hold of the incident first: of two replicas that claim at the same
-	// time, the second counts what the first has claimed.
-	if _, err := w.run(`UPDATE incidents SET latest_at = latest_at WHERE id = ?`, id); err != nil {
-		return err
-	}
-	if _, err := w.run(sqlClaim, id, merchant, string(class), string(reason)); err != nil {
-		return err
-	}
-	_, err = w.run(sqlRecount, latest, latest, id)
-	return err
+	return r.Count
 }
 
 // open finds the open incident of the row's key, or makes the row it.
@@ -140,26 +77,32 @@ func (w *writing) open(row incident) (id int64, err error) {
 }
 
 // OpenIncident opens an incident that is not read from failed callbacks: an
-// alert's, or one that people were told of while the database was away. One of
-// its key that is open already takes it in; so does one that closed after i was
-// opened: they are the same trouble, seen twice.
+// alert's, missing money's, or one that people were told of while the database was
+// away. One of its key that is open already takes it in; so does one that closed
+// after the latest that is known of i: then i is old news.
 func (d *DB) OpenIncident(ctx context.Context, i callback.Incident) error {
 	row := incidentRow(i)
+	if row.Rule == callback.RuleFailed {
+		row.Count = 0 // its rows are counted, once, when they are claimed
+	}
 	err := d.request(ctx, func(w *writing) error {
 		var closed int
-		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ?`,
-			row.Rule, row.Merchant, row.Class, row.Reason, row.Subject, max(row.Opened, 1)); err != nil || closed > 0 {
+		// Not what a clock closed that ran ahead.
+		if err := w.get(&closed, `SELECT count(*) FROM incidents WHERE `+sqlIncidentKey+` AND closed_at >= ? AND closed_at <= ?`,
+			row.Rule, row.Merchant, row.Class, row.Reason, row.Subject, max(row.Latest, 1), micros(d.opts.Now().Add(clocksDiffer))); err != nil || closed > 0 {
 			return err
 		}
 		id, err := w.open(row)
 		if err != nil {
 			return err
 		}
-		_, err = w.run(`UPDATE incidents SET lasting = ?, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
+		// Failed callbacks are counted where they are claimed.
+		_, err = w.run(`UPDATE incidents SET lasting = CASE WHEN ? THEN TRUE ELSE lasting END, detail = CASE WHEN ? = '' THEN detail ELSE ? END,
+	count = CASE WHEN ? THEN ? ELSE count END,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END,
 	told_at = CASE WHEN told_at < ? THEN ? ELSE told_at END,
 	told_count = CASE WHEN told_count < ? THEN ? ELSE told_count END
-WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
+WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Lasting && row.Rule != callback.RuleFailed, row.Count, row.Latest, row.Latest, row.Told, row.Told, row.ToldCount, row.ToldCount, id)
 		return err
 	})
 	if err != nil {
@@ -169,25 +112,36 @@ WHERE id = ?`, row.Lasting, row.Detail, row.Detail, row.Latest, row.Latest, row.
 }
 
 // EaseIncident lets an incident end that was kept open: its alert has stopped
-// firing, its money has come.
+// firing, its money has come. It lasted until then, as far as is known.
 func (d *DB) EaseIncident(ctx context.Context, key callback.IncidentKey, at time.Time) error {
+	row := incidentRow(callback.Incident{IncidentKey: key})
 	return d.onIncident(ctx, "easing", `UPDATE incidents SET lasting = FALSE,
 	latest_at = CASE WHEN latest_at < ? THEN ? ELSE latest_at END
 WHERE `+sqlIncidentKey+` AND closed_at = 0 AND lasting`, micros(at), micros(at),
-		key.Rule, key.Merchant, string(key.Class), string(key.Reason), key.Subject)
+		row.Rule, row.Merchant, row.Class, row.Reason, row.Subject)
 }
 
 // IncidentTold notes that a page about the incident was taken, and how many
-// failures it had counted.
+// failures it had counted; or, at no time, that it must be told anew.
 func (d *DB) IncidentTold(ctx context.Context, id, count int64, at time.Time) error {
 	return d.onIncident(ctx, "noting a page of", `UPDATE incidents SET told_at = ?, told_count = ? WHERE id = ?`, micros(at), count, id)
 }
 
-// CloseIncident ends an incident that is as it was told: one that a failure has
-// joined since stays open.
+// CloseIncident ends an incident that is as it was told. One that a failure has
+// joined since, or that lasts again, stays open; and because people were told that
+// it is over, they are told anew, at once.
 func (d *DB) CloseIncident(ctx context.Context, id, count int64, at time.Time) error {
-	return d.onIncident(ctx, "closing", `UPDATE incidents SET closed_at = ?, told_at = ?, told_count = ?
-WHERE id = ? AND closed_at = 0 AND count <= ?`, micros(at), micros(at), count, id, count)
+	if err := d.request(ctx, func(w *writing) error {
+		closed, err := w.run(`UPDATE incidents SET closed_at = ?, told_at = ?, told_count = ?
+WHERE id = ? AND closed_at = 0 AND count <= ? AND NOT lasting`, micros(at), micros(at), count, id, count)
+		if err == nil && closed == 0 {
+			_, err = w.run(`UPDATE incidents SET told_at = 0 WHERE id = ? AND closed_at = 0`, id)
+		}
+		return err
+	}); err != nil {
+		return fmt.Errorf("store: closing an incident: %w", err)
+	}
+	return nil
 }
 
 func (d *DB) onIncident(ctx context.Context, doing, query string, args ...any) error {
@@ -212,15 +166,16 @@ func (d *DB) Waiting() []callback.FailureCount {
 }
 
 // Lease gives holder the named duty until ttl from now, unless another holds
-// it. Who holds it already keeps it.
+// it. Who holds it already keeps it. A lease that ends later than one can end was
+// taken by a clock that ran ahead.
 func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
 	err = d.request(ctx, func(w *writing) error {
 		now := micros(d.opts.Now())
 		if _, err := w.run(`INSERT INTO leases (name, holder, until) VALUES (?, ?, 0)`+d.dialect.absent("name"), name, holder); err != nil {
 			return err
 		}
-		n, err := w.run(`UPDATE leases SET holder = ?, until = ? WHERE name = ? AND (holder = ? OR until < ?)`,
-			holder, now+ttl.Microseconds(), name, holder, now)
+		n, err := w.run(`UPDATE leases SET holder = ?, until = ? WHERE name = ? AND (holder = ? OR until < ? OR until > ?)`,
+			holder, now+ttl.Microseconds(), name, holder, now, now+(ttl+clocksDiffer).Microseconds())
 		held = n == 1
 		return err
 	})

@@ -49,17 +49,19 @@ func TestServersReadLittle(t *testing.T) {
 // literal puts what is typical into a query's places: the present, the middle of
 // the table, an id that is there.
 func literal(query string, some ids) string {
-	words := regexp.MustCompile(`LIMIT \?|(\w+) (?:<=|>=|<|>|=|<>) \?`)
+	words := regexp.MustCompile(`LIMIT \?|(\w+) (?:<=|>=|<|>|=|<>|IN) \(?\?`)
 	seq := 20_000
 	return words.ReplaceAllStringFunc(query, func(term string) string {
 		word, _, _ := strings.Cut(term, " ")
-		value := "1"
+		value := "'1'"
 		switch word {
 		case "LIMIT":
 			value = "10"
 		case "seq":
 			value = strconv.Itoa(seq)
 			seq = 20_500
+		case "class":
+			value = "'proven'"
 		case "incident":
 			value = "100"
 		case "counted_at", "first_at":

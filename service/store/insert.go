@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"reflect"
@@ -79,61 +80,45 @@ func prepareRowwise(ctx context.Context, db *sqlx.DB) (inserter, error) {
 }
 
 func (in rowwise) callbacks(w *writing, rows []arrival) error {
-	stmt := w.tx.NamedStmtContext(w.ctx, in.callback)
-	for i := range rows {
-		if _, err := stmt.ExecContext(w.ctx, &rows[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return each(w, in.callback, rows, func(int, sql.Result) error { return nil })
 }
 
 func (in rowwise) notices(w *writing, rows []*notice) error {
-	stmt := w.tx.NamedStmtContext(w.ctx, in.notice)
-	for _, row := range rows {
-		result, err := stmt.ExecContext(w.ctx, row)
-		if err != nil {
+	return each(w, in.notice, rows, func(i int, r sql.Result) error {
+		added, err := r.RowsAffected()
+		if err != nil || added == 0 {
 			return err
 		}
-		if done, err := result.RowsAffected(); err != nil {
-			return err
-		} else if done == 0 {
-			continue
-		}
-		if row.ID, err = result.LastInsertId(); err != nil {
-			return err
-		}
-	}
-	return nil
+		rows[i].ID, err = r.LastInsertId()
+		return err
+	})
 }
 
 func (in rowwise) orders(w *writing, rows []*order) ([]bool, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
 	created := make([]bool, len(rows))
-	stmt := w.tx.NamedStmtContext(w.ctx, in.order)
-	for i, row := range rows {
-		result, err := stmt.ExecContext(w.ctx, row)
-		if err != nil {
-			return nil, err
-		}
-		done, err := result.RowsAffected()
-		if err != nil {
-			return nil, err
-		}
-		created[i] = done == 1
-	}
-	return created, nil
+	return created, each(w, in.order, rows, func(i int, r sql.Result) error {
+		added, err := r.RowsAffected()
+		created[i] = added == 1
+		return err
+	})
 }
 
 func (in rowwise) outbox(w *writing, rows []outgoing) error {
+	return each(w, in.event, rows, func(int, sql.Result) error { return nil })
+}
+
+// each runs a statement for every row.
+func each[T any](w *writing, prepared *sqlx.NamedStmt, rows []T, done func(i int, r sql.Result) error) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	stmt := w.tx.NamedStmtContext(w.ctx, in.event)
-	for _, row := range rows {
-		if _, err := stmt.ExecContext(w.ctx, row); err != nil {
+	stmt := w.tx.NamedStmtContext(w.ctx, prepared) //nolint:sqlclosecheck // the end of the transaction closes it
+	for i := range rows {
+		result, err := stmt.ExecContext(w.ctx, &rows[i])
+		if err != nil {
+			return err
+		}
+		if err := done(i, result); err != nil {
 			return err
 		}
 	}

@@ -40,18 +40,18 @@ func Inspect(ctx context.Context, o Options) (i Inspection, err error) {
 	}
 	raw, err := o.Open(engine.driver, dsn)
 	if err != nil {
-		return i, fmt.Errorf("store: opening the database: %w", err)
+		return i, engine.troubled("opening the database", err)
 	}
 	db := sqlx.NewDb(raw, engine.binds)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if i.Engine, err = look(ctx, db); err != nil {
+	if i.Engine, err = look(engine.readBack(ctx, db)); err != nil {
 		return i, err
 	}
 	if err := db.GetContext(ctx, &i.Schema, "SELECT max(version_id) FROM migrations"); err != nil {
-		return i, fmt.Errorf("store: looking into the database: %w", err)
+		return i, engine.troubled("looking into the database", err)
 	}
 	if err := db.GetContext(ctx, &i.Outstanding, db.Rebind("SELECT count(*)"+sqlOpen), micros(time.Now().Add(-watchTime))); err != nil {
-		return i, fmt.Errorf("store: looking into the database: %w", err)
+		return i, engine.troubled("looking into the database", err)
 	}
 	return i, nil
 }
@@ -66,10 +66,7 @@ func sqliteReadOnly(o Options) (string, error) {
 	return file.String(), nil
 }
 
-func sqliteVersion(ctx context.Context, db *sqlx.DB) (string, error) {
-	var version string
-	if err := db.GetContext(ctx, &version, "SELECT sqlite_version()"); err != nil {
-		return "", fmt.Errorf("store: looking into the database: %w", err)
-	}
-	return "SQLite " + version, nil
+func sqliteVersion(read readBack) (version string, err error) {
+	err = read(map[string]*string{"SELECT sqlite_version()": &version})
+	return "SQLite " + version, err
 }

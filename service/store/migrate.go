@@ -25,6 +25,7 @@ func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	o.migrating = true
 	engine, err := dialectOf(o)
 	if err != nil {
 		return 0, 0, err
@@ -39,27 +40,45 @@ func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, m.db.Close()) }()
-	if engine.lock != "" {
+	if len(engine.lock) > 0 {
 		conn, err := m.db.Conn(ctx)
 		if err != nil {
-			return 0, 0, fmt.Errorf("store: reaching the database: %s: %w", engine.explain(err), err)
+			return 0, 0, engine.troubled("reaching the database", err)
 		}
 		defer conn.Close() // which gives back the lock
-		if _, err := conn.ExecContext(ctx, engine.lock); err != nil {
-			return 0, 0, fmt.Errorf("store: waiting for another migration: %w", err)
+		if err := engine.alone(ctx, conn); err != nil {
+			return 0, 0, err
 		}
 	}
 	from, to, err = m.GetVersions(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("store: reading the schema version: %w", err)
+		return 0, 0, engine.troubled("reading the schema version", err)
 	}
 	if from > to {
 		return from, to, fmt.Errorf("%w: schema %d, this program knows %d", ErrNewerSchema, from, to)
 	}
 	if _, err := m.Up(ctx); err != nil {
-		return from, to, fmt.Errorf("store: migrating: %w", err)
+		return from, to, engine.troubled("migrating", err)
 	}
 	return from, to, nil
+}
+
+// alone waits until nobody else migrates.
+func (e dialect) alone(ctx context.Context, conn *sql.Conn) error {
+	const doing = "waiting for another migration"
+	var got sql.NullInt64
+	for _, statement := range e.lock[:len(e.lock)-1] {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return e.troubled(doing, err)
+		}
+	}
+	if err := conn.QueryRowContext(ctx, e.lock[len(e.lock)-1]).Scan(&got); err != nil {
+		return e.troubled(doing, err)
+	}
+	if got.Int64 != 1 {
+		return errors.New("store: another migration does not end")
+	}
+	return nil
 }
 
 // schema is a database's, on a connection of their own.
@@ -74,7 +93,7 @@ func (e dialect) schema(o Options, source func(Options) (string, error)) (m sche
 		return m, err
 	}
 	if m.db, err = o.Open(e.driver, dsn); err != nil {
-		return m, fmt.Errorf("store: opening the database: %w", err)
+		return m, e.troubled("opening the database", err)
 	}
 	m.Provider, err = goose.NewProvider(e.goose, m.db, e.migrations,
 		goose.WithTableName("migrations"), goose.WithDisableGlobalRegistry(true))
@@ -102,7 +121,7 @@ func (d *DB) current(ctx context.Context) (err error) {
 	switch err := m.db.QueryRowContext(ctx, "SELECT coalesce(max(version_id), 0) FROM migrations").Scan(&have); {
 	case err != nil && d.dialect.missing(err):
 	case err != nil:
-		return fmt.Errorf("store: reading the schema version: %w", err)
+		return d.dialect.troubled("reading the schema version", err)
 	case have > want:
 		return fmt.Errorf("%w: schema %d, this program knows %d", ErrNewerSchema, have, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ func mysqlDialect() dialect {
 		migrations: embeddedMigrations(mysqlMigrations, "migrations/mysql"),
 		writer:     mysqlDSN,
 		reader:     mysqlDSN,
-		lock:       `SELECT GET_LOCK(CONCAT('wxnotify migrations ', DATABASE()), 600)`,
+		lock:       []string{`SELECT GET_LOCK(CONCAT('wxnotify migrations ', DATABASE()), 600)`},
 		inserter:   func(context.Context, *sqlx.DB) (inserter, error) { return newValues(), nil },
 		absent:     func(column string) string { return fmt.Sprintf(" ON DUPLICATE KEY UPDATE %s = %[1]s", column) },
 		snapshot:   sql.LevelRepeatableRead,
@@ -39,6 +40,7 @@ func mysqlDialect() dialect {
 		rejects:    mysqlRejects,
 		transient:  mysqlTransient,
 		explain:    mysqlExplain,
+		fault:      mysqlFault,
 	}
 }
 
@@ -64,7 +66,12 @@ func (s sessions) Open(dsn string) (driver.Conn, error) {
 }
 
 func (sessions) OpenConnector(dsn string) (driver.Connector, error) {
-	under, err := mysql.MySQLDriver{}.OpenConnector(dsn)
+	c, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	c.Logger = &mysql.NopLogger{} // its lines would stand between our records; its errors say the same
+	under, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, err
 	}
@@ -77,17 +84,34 @@ func (s session) Driver() driver.Driver { return sessions{} }
 
 // Connect sets the isolation in the only words that all servers understand:
 // what another replica has committed is seen by the next statement, and nobody
-// locks the gaps between rows.
+// locks the gaps between rows. A replica that stands still in mid-transaction
+// holds its rows no longer, where the server can see to it: MariaDB can.
+// Source: https://mariadb.com/docs/server/server-management/variables-and-modes/server-system-variables#idle_transaction_timeout
 func (s session) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, greeting)
+	defer cancel()
 	conn, err := s.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil { //nolint:forcetypeassert // the driver's is one
-		return nil, errors.Join(err, conn.Close())
+	for _, set := range []string{
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		"SET SESSION idle_transaction_timeout = 1", // in whole seconds
+	} {
+		_, err := conn.(driver.ExecerContext).ExecContext(ctx, set, nil) //nolint:forcetypeassert // the driver's is one
+		if err != nil && mysqlNumber(err) != unknownVariable {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	return conn, nil
 }
+
+// greeting is how long a server may take until it has let us in: the driver
+// bounds only the way there.
+const greeting = 5 * time.Second
+
+// unknownVariable is ER_UNKNOWN_SYSTEM_VARIABLE.
+const unknownVariable = 1193
 
 // strict is what turns a value that does not fit into an error.
 const strict = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -110,12 +134,19 @@ func mysqlDSN(o Options) (string, error) {
 	c.ClientFoundRows = true   // an update that changes nothing has met its row all the same
 	c.InterpolateParams = true // one round trip for each statement
 	c.Timeout = 3 * time.Second
-	c.ReadTimeout, c.WriteTimeout = time.Minute, time.Minute
-	c.Params = map[string]string{"sql_mode": "'" + strict + "'", "innodb_lock_wait_timeout": "4", "time_zone": "'+00:00'"}
+	if !o.migrating {
+		c.ReadTimeout, c.WriteTimeout = time.Minute, time.Minute
+	}
+	c.Params = map[string]string{
+		"sql_mode": "'" + strict + "'", "time_zone": "'+00:00'",
+		"innodb_lock_wait_timeout": "4", "lock_wait_timeout": "4", // on rows and on tables: who waits for one lets nobody pass
+	}
 	for name, value := range u.Query() {
-		switch name {
-		case "tls":
+		switch {
+		case name == "tls" && slices.Contains([]string{"true", "skip-verify", "preferred", "false"}, value[0]):
 			c.TLSConfig = value[0]
+		case name == "tls":
+			return "", fmt.Errorf("store: the address of the database has tls=%s: write true, skip-verify, preferred or false", value[0])
 		default:
 			return "", fmt.Errorf("store: the address of the database has the unknown parameter %q; only tls is known", name)
 		}
@@ -124,12 +155,15 @@ func mysqlDSN(o Options) (string, error) {
 }
 
 // mysqlGuard refuses what a crash of the server could take back.
-// Source: https://dev.mysql.com/doc/refman/8.4/en/innodb-parameters.html#sysvar_innodb_flush_log_at_trx_commit
-func mysqlGuard(ctx context.Context, db *sqlx.DB) (string, error) {
-	var version, flush, mode, readOnly string
-	if err := settings(ctx, db, map[string]*string{
+// Sources: https://dev.mysql.com/doc/refman/8.4/en/innodb-parameters.html#sysvar_innodb_flush_log_at_trx_commit
+// https://dev.mysql.com/doc/refman/8.4/en/binary-log.html (what is prepared and not in the binary log is rolled back)
+func mysqlGuard(read readBack) (string, error) {
+	var version, flush, method, binlog, mode, readOnly string
+	if err := read(map[string]*string{
 		"SELECT version()":                        &version,
 		"SELECT @@innodb_flush_log_at_trx_commit": &flush,
+		"SELECT @@innodb_flush_method":            &method,
+		"SELECT IF(@@log_bin, @@sync_binlog, 1)":  &binlog,
 		"SELECT @@sql_mode":                       &mode,
 		"SELECT @@global.read_only":               &readOnly,
 	}); err != nil {
@@ -145,8 +179,12 @@ func mysqlGuard(ctx context.Context, db *sqlx.DB) (string, error) {
 		return "", fmt.Errorf("store: the %s server is read-only; name the primary", name)
 	case flush != "1":
 		return "", fmt.Errorf("%w: %s's innodb_flush_log_at_trx_commit is %s; SET GLOBAL innodb_flush_log_at_trx_commit = 1", ErrUnsafe, name, flush)
+	case binlog != "1":
+		return "", fmt.Errorf("%w: %s writes a binary log with sync_binlog=%s, and undoes after a crash what it does not find there; SET GLOBAL sync_binlog = 1", ErrUnsafe, name, binlog)
+	case slices.Contains([]string{"nosync", "littlesync"}, strings.ToLower(method)):
+		return "", fmt.Errorf("%w: %s runs with innodb_flush_method=%s; take it out of its configuration", ErrUnsafe, name, method)
 	case !slices.Contains(strings.Split(mode, ","), "STRICT_ALL_TABLES"):
-		return "", fmt.Errorf("%w: %s's sql_mode is %q, without STRICT_ALL_TABLES: is there a pooler between that drops the settings of a session?", ErrUnsafe, name, mode)
+		return "", fmt.Errorf("%w: %s's sql_mode is %q, without STRICT_ALL_TABLES: is there a pooler between that drops the settings of a session? Name the server itself in store.url", ErrUnsafe, name, mode)
 	}
 	return fmt.Sprintf("%s %s, innodb_flush_log_at_trx_commit %s", name, version, flush), nil
 }
@@ -160,6 +198,14 @@ func mysqlNumber(err error) uint16 {
 	return e.Number
 }
 
+func mysqlFault(err error) (code, message string) {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return strconv.Itoa(int(e.Number)), e.Message
+	}
+	return "", ""
+}
+
 // mysqlExplain gives the error's number and what it stands for. Its text may
 // name values. Source: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
 func mysqlExplain(err error) string {
@@ -170,7 +216,7 @@ func mysqlExplain(err error) string {
 	words := map[uint16]string{
 		1021: "the server's disk is full", 1040: "the server has no connection left", 1041: "the server is out of memory",
 		1044: "the user may not use the database", 1045: "the user or the password is wrong", 1049: "there is no such database",
-		1053: "the server is shutting down", 1114: "a table is full", 1142: "the user may not do this", 1146: "a table is missing",
+		1053: "the server is shutting down", 1130: "the user may not log in from this machine", 1114: "a table is full", 1142: "the user may not do this", 1146: "a table is missing",
 		1205: "a lock was not to be had in time", 1213: "writers met", 1290: "the server takes no writes", 1836: "the server takes no writes",
 		1927: "the server ended the connection",
 	}[number]

@@ -59,7 +59,8 @@ type Options struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 
-	disk func(disk) disk // what the tests put in front of the spool's file
+	migrating bool            // statements may take as long as they do
+	disk      func(disk) disk // what the tests put in front of the spool's file
 }
 
 func (o Options) withDefaults() (Options, error) {

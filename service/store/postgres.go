@@ -26,18 +26,15 @@ func postgresDialect() dialect {
 		goose:      goose.DialectPostgres,
 		migrations: embeddedMigrations(postgresMigrations, "migrations/postgres"),
 		writer: func(o Options) (string, error) {
-			return postgresDSN(o, map[string]string{
-				// What another replica has committed is seen by the next statement.
-				"default_transaction_isolation": "read committed",
-				// A replica that stands still in mid-transaction holds its rows no longer.
-				"idle_in_transaction_session_timeout": "10s",
-				"lock_timeout":                        "4s",
-			})
+			return postgresDSN(o, map[string]string{"lock_timeout": "4s"})
 		},
 		reader: func(o Options) (string, error) {
 			return postgresDSN(o, map[string]string{"default_transaction_read_only": "on"})
 		},
-		lock:      `SELECT pg_advisory_lock(hashtext('wxnotify migrations'))`,
+		lock: []string{
+			`SET lock_timeout = 0`,
+			`SELECT CASE WHEN pg_advisory_lock(hashtext('wxnotify migrations'))::text IS NULL THEN 0 ELSE 1 END`,
+		},
 		inserter:  func(context.Context, *sqlx.DB) (inserter, error) { return newUnnest(), nil },
 		absent:    onConflict,
 		latest:    sqlLatestByWalking,
@@ -47,8 +44,14 @@ func postgresDialect() dialect {
 		rejects:   postgresRejects,
 		transient: postgresTransient,
 		explain:   postgresExplain,
+		fault:     postgresFault,
 	}
 }
+
+// postgresIdle is a setting: a replica that stands still in mid-transaction holds
+// its rows no longer, for which the others wait while their callbacks have 2.5 s.
+// Off by default, it also tells whether settings arrive.
+const postgresIdle = "idle_in_transaction_session_timeout"
 
 // postgresDSN adds the session's settings to the operator's address.
 func postgresDSN(o Options, with map[string]string) (string, error) {
@@ -58,6 +61,8 @@ func postgresDSN(o Options, with map[string]string) (string, error) {
 	}
 	q := u.Query()
 	with["application_name"] = "wxnotify"
+	with["default_transaction_isolation"] = "read committed" // what another replica has committed is seen by the next statement
+	with[postgresIdle] = "1s"
 	with["connect_timeout"] = "3"
 	for name, value := range with {
 		if !q.Has(name) || name == "default_transaction_isolation" || name == "default_transaction_read_only" {
@@ -70,13 +75,14 @@ func postgresDSN(o Options, with map[string]string) (string, error) {
 
 // postgresGuard refuses what a crash of the server could take back.
 // Source: https://www.postgresql.org/docs/current/wal-async-commit.html
-func postgresGuard(ctx context.Context, db *sqlx.DB) (string, error) {
-	var version, fsync, synchronous, standby, isolation string
-	if err := settings(ctx, db, map[string]*string{
+func postgresGuard(read readBack) (string, error) {
+	var version, fsync, synchronous, standby, isolation, idle string
+	if err := read(map[string]*string{
 		"SHOW server_version":              &version,
 		"SHOW fsync":                       &fsync,
 		"SHOW synchronous_commit":          &synchronous,
 		"SHOW transaction_isolation":       &isolation,
+		"SHOW " + postgresIdle:             &idle,
 		"SELECT pg_is_in_recovery()::text": &standby,
 	}); err != nil {
 		return "", err
@@ -85,11 +91,11 @@ func postgresGuard(ctx context.Context, db *sqlx.DB) (string, error) {
 	case standby == "true":
 		return "", errors.New("store: the PostgreSQL server is a standby, which takes no writes; name the primary")
 	case fsync != "on":
-		return "", fmt.Errorf("%w: the PostgreSQL server runs with fsync=%s; set it on", ErrUnsafe, fsync)
+		return "", fmt.Errorf("%w: the PostgreSQL server runs with fsync=%s; switch it on in postgresql.conf", ErrUnsafe, fsync)
 	case synchronous == "off":
-		return "", fmt.Errorf("%w: PostgreSQL's synchronous_commit is off for this user or database; ALTER ROLE … SET synchronous_commit = on", ErrUnsafe)
-	case isolation != "read committed":
-		return "", fmt.Errorf("store: PostgreSQL's transaction_isolation is %s, not read committed: is there a pooler between that drops the settings of a session?", isolation)
+		return "", fmt.Errorf("%w: PostgreSQL's synchronous_commit is off for this user or database; ALTER ROLE USER SET synchronous_commit = on", ErrUnsafe)
+	case isolation != "read committed" || idle == "0":
+		return "", fmt.Errorf("store: PostgreSQL's transaction_isolation is %q and %s is %q, which is not what was asked for: is there a pooler between that drops the settings of a session? Name the server itself in store.url", isolation, postgresIdle, idle)
 	}
 	return fmt.Sprintf("PostgreSQL %s, fsync %s, synchronous_commit %s", version, fsync, synchronous), nil
 }
@@ -103,6 +109,14 @@ func postgresCode(err error) string {
 	return e.Code
 }
 
+func postgresFault(err error) (code, message string) {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code, e.Message
+	}
+	return "", ""
+}
+
 // postgresExplain gives the SQLSTATE and what it stands for. The error's text
 // may name values. Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 func postgresExplain(err error) string {
@@ -112,8 +126,10 @@ func postgresExplain(err error) string {
 	}
 	words := map[string]string{
 		"25006": "the server takes no writes",
+		"08P01": "the protocol is violated",
 		"28000": "the user may not log in", "28P01": "the password is wrong",
 		"3D000": "there is no such database", "42P01": "a table is missing", "42501": "the user may not do this",
+		"42704": "the server does not know what is named",
 		"53100": "the server's disk is full", "53200": "the server is out of memory", "53300": "the server has no connection left",
 		"55P03": "a lock was not to be had in time", "57014": "the statement was cancelled",
 		"57P01": "the server is shutting down", "57P02": "the server is restarting after a crash", "57P03": "the server is starting or stopping",

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"wxnotify/service/callback"
 )
@@ -32,12 +34,7 @@ func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (bool, error) 
 			return err
 		}
 		conflict = true
-		// One open incident for an order says it all.
-		_, err = w.open(incident{
-			Rule: callback.RuleOrderConflict, Merchant: row.Merchant, Subject: row.OutTradeNo,
-			Detail: "registered again with " + o.Amount.String(), Opened: w.now, Latest: w.now, Count: 1,
-		})
-		return err
+		return w.conflicted(row)
 	})
 	switch {
 	case err != nil:
@@ -46,6 +43,38 @@ func (d *DB) RegisterOrder(ctx context.Context, o callback.Order) (bool, error) 
 		return false, callback.ErrOrderConflict
 	}
 	return created, nil
+}
+
+// conflicted counts an order in its merchant's incident, once as long as it is
+// open. A system that registers one order wrongly does so with each: people are
+// told of the system, and of some orders.
+func (w *writing) conflicted(row order) error {
+	id, err := w.hold(incident{Rule: callback.RuleOrderConflict, Merchant: row.Merchant, Opened: w.now, Latest: w.now})
+	if err != nil {
+		return err
+	}
+	var known string
+	if err := w.get(&known, `SELECT detail FROM incidents WHERE id = ?`, id); err != nil {
+		return err
+	}
+	orders := conflicting(known)
+	if slices.Contains(orders, row.OutTradeNo) {
+		_, err = w.run(`UPDATE incidents SET latest_at = ? WHERE id = ?`, w.now, id)
+		return err
+	}
+	if names := strings.Join(append(orders, row.OutTradeNo), "\n"); len(names) <= conflictNames {
+		known = names
+	}
+	_, err = w.run(`UPDATE incidents SET count = count + 1, detail = ?, latest_at = ? WHERE id = ?`, known, w.now, id)
+	return err
+}
+
+// conflictNames is how many bytes of order numbers an incident keeps.
+const conflictNames = 1000
+
+// conflicting are the orders that an incident names, the eldest first.
+func conflicting(detail string) []string {
+	return strings.FieldsFunc(detail, func(r rune) bool { return r == '\n' })
 }
 
 // Order reads one order.

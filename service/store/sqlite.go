@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
@@ -96,9 +94,9 @@ func sqliteDSN(path string, q url.Values, pragmas ...string) string {
 }
 
 // sqliteGuard trusts nothing that was asked for: it reads back what is.
-func sqliteGuard(ctx context.Context, db *sqlx.DB) (string, error) {
+func sqliteGuard(read readBack) (string, error) {
 	var version, journal, synchronous string
-	if err := settings(ctx, db, map[string]*string{
+	if err := read(map[string]*string{
 		"SELECT sqlite_version()": &version,
 		"PRAGMA journal_mode":     &journal,
 		"PRAGMA synchronous":      &synchronous,

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -9,8 +11,8 @@ import (
 	"wxnotify/service/callback"
 )
 
-// A stray is a request that nobody has proven to be WeChat Pay's. Strangers send
-// as many as they like, so they get a budget: the first for each merchant,
+// A stray is a request that nobody has proven to be WeChat Pay's, or that was shed
+// before anybody looked. They may be as many as they like, so they get a budget: the first for each merchant,
 // reason and minute has its row before its answer; of the others some get a row
 // and all are counted, on that first row, within a second.
 
@@ -42,7 +44,8 @@ type tally struct {
 }
 
 func (j *job) stray() bool {
-	return j.message == nil && j.refusal != nil && j.refusal.Class != callback.Proven
+	return j.message == nil && j.refusal != nil &&
+		(j.refusal.Class != callback.Proven || j.refusal.Reason == callback.ReasonOverloaded)
 }
 
 // rank puts the strays of a batch behind the others.
@@ -204,14 +207,38 @@ func (d *DB) payStrays() {
 	}
 }
 
+// pay writes a count on its row, and what is new of it on the incident that the
+// row belongs to by then: a claim of another replica counts either all or none.
 func (w *writing) pay(d debt) error {
-	done, err := w.exec(noteRepeats, repetition{ID: d.tally.row.ID, Times: d.n})
-	if done > 0 || err != nil {
+	before, err := w.tally(d)
+	if err != nil {
 		return err
 	}
-	row := d.tally.row // its own commit had failed
-	row.Repeats = d.n
-	return w.insert.callbacks(w, []arrival{row})
+	done, err := w.exec(noteRepeats, repetition{ID: d.tally.row.ID, Times: d.n})
+	if err != nil {
+		return err
+	}
+	if done == 0 {
+		row := d.tally.row // its own commit had failed
+		row.Repeats = d.n
+		return w.insert.callbacks(w, []arrival{row})
+	}
+	now, err := w.tally(d)
+	if more := now.Repeats - before.Repeats; err == nil && now.Incident != 0 && more > 0 {
+		_, err = w.run(sqlGrow, more, w.now, w.now, w.now, w.now, now.Incident)
+	}
+	return err
+}
+
+type paid struct{ Repeats, Incident int64 }
+
+// tally reads what a debt's row says. Nobody but this process writes its count.
+func (w *writing) tally(d debt) (p paid, err error) {
+	err = w.get(&p, `SELECT repeats, incident FROM callbacks WHERE id = ?`, d.tally.row.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return p, err
 }
 
 // repetition is a count on its way to its row.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -75,7 +76,7 @@ func (t *Telemetry) OpenDB(driverName, dsn string) (*sql.DB, error) {
 	db, err := otelsql.Open(driverName, dsn,
 		otelsql.WithTracerProvider(t.traces),
 		otelsql.WithMeterProvider(t.metrics),
-		otelsql.WithAttributes(semconv.DBSystemNameKey.String(driverName)),
+		otelsql.WithAttributes(dbSystem(driverName)),
 		otelsql.WithDisableSkipErrMeasurement(true),
 		otelsql.WithSpanErrorAttributesGetter(func(err error) []attribute.KeyValue {
 			return []attribute.KeyValue{semconv.ErrorTypeKey.String(fmt.Sprintf("%T", err))}
@@ -93,6 +94,18 @@ func (t *Telemetry) OpenDB(driverName, dsn string) (*sql.DB, error) {
 		return nil, fmt.Errorf("telemetry: open %s: %w", driverName, err)
 	}
 	return db, nil
+}
+
+// dbSystem is the engine behind a driver, as the conventions call it. MariaDB is
+// spoken to as MySQL.
+func dbSystem(driverName string) attribute.KeyValue {
+	switch {
+	case driverName == "pgx":
+		return semconv.DBSystemNamePostgreSQL
+	case strings.HasSuffix(driverName, "mysql"):
+		return semconv.DBSystemNameMySQL
+	}
+	return semconv.DBSystemNameKey.String(driverName) // sqlite
 }
 
 // spanned says which statements get a span.

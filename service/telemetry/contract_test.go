@@ -183,10 +183,10 @@ func page() []byte {
 		}
 		p("| `%s` | %s | `%s` | %s | %s |", in.Name, in.Kind, in.Unit, labels, in.Description)
 	}
-	p("\nBesides: `http.server.*` (without `server.address` and `server.port`), `db.client.operation.duration`, and the Go runtime's `go.*`.\n")
+	p("\nBesides: `http.server.*` (without `server.address` and `server.port`), `db.client.operation.duration` (`db.system.name` is sqlite, postgresql, or mysql, which MariaDB is spoken to as), and the Go runtime's `go.*`.\n")
 	p("## Records\n")
 	p("One `%s` per callback: INFO when accepted or duplicate, ERROR for a proven failure, WARN for the other failures. At debug level also `%s` on entry.", telemetry.EventHandled, telemetry.EventReceived)
-	p("A flood of strangers' records (unproven, noise) is thinned out: `%s` in the next record tells by how many. The counters are exact.", telemetry.FieldSuppressed)
+	p("A flood of records of what nobody has proven (unproven, noise, shed) is thinned out: `%s` in the next record tells by how many. The counters are exact.", telemetry.FieldSuppressed)
 	p("On stderr each is a line of JSON with `timestamp`, `level`, `msg` (the name), `trace_id` and `span_id`; over OTLP the name is the event name.\n")
 	p("| field | meaning |\n|---|---|")
 	for _, f := range telemetry.Fields() {

@@ -199,6 +199,7 @@ func TestStrangersAreHeldBack(t *testing.T) {
 		{callback.ReasonProbe, callback.Probe, false},
 		{callback.ReasonSignatureInvalid, callback.Proven, false},
 		{callback.ReasonStoreUnavailable, callback.Proven, false},
+		{callback.ReasonOverloaded, callback.Proven, true},
 	} {
 		t.Run(string(c.reason)+"/"+string(c.class), func(t *testing.T) {
 			t.Parallel()

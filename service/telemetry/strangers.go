@@ -15,16 +15,17 @@ const (
 	strangerBurst = 50
 )
 
-// strangers keeps somebody else's flood out of the logs. Proven failures,
-// probes and successes are never held back.
-type strangers struct{ unproven, noise *allowance }
+// strangers keeps a flood of what nobody has proven out of the logs: somebody
+// else's, and what was shed before anybody looked. Other failures, probes and
+// successes are never held back.
+type strangers struct{ unproven, noise, shed *allowance }
 
 type allowance struct {
 	limiter *rate.Limiter
 	left    atomic.Int64 // records left out since the last one written
 }
 
-func newStrangers() strangers { return strangers{newAllowance(), newAllowance()} }
+func newStrangers() strangers { return strangers{newAllowance(), newAllowance(), newAllowance()} }
 
 func newAllowance() *allowance {
 	return &allowance{limiter: rate.NewLimiter(strangerRate, strangerBurst)}
@@ -39,6 +40,8 @@ func (s strangers) of(v verdict) *allowance {
 		return s.unproven
 	case v.class == callback.Noise:
 		return s.noise
+	case v.reason == callback.ReasonOverloaded && v.known == nil:
+		return s.shed
 	}
 	return nil
 }
@@ -58,4 +61,6 @@ func (s strangers) allow(v verdict) (suppressed int64, ok bool) {
 }
 
 // rest is how many records have been left out without a later one to say so.
-func (s strangers) rest() int64 { return s.unproven.left.Swap(0) + s.noise.left.Swap(0) }
+func (s strangers) rest() int64 {
+	return s.unproven.left.Swap(0) + s.noise.left.Swap(0) + s.shed.left.Swap(0)
+}

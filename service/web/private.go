@@ -41,7 +41,7 @@ type PrivateOptions struct {
 	// Token is the bearer token for orders. Empty: the order routes are closed.
 	Token string
 	// Alerts takes Alertmanager's posts, for who has AlertsToken. Without a token
-	// the route is closed.
+	// the route is closed; nil: there is none.
 	Alerts      echo.HandlerFunc
 	AlertsToken string
 }
@@ -63,7 +63,11 @@ func NewPrivate(o PrivateOptions) http.Handler {
 		return c.JSON(http.StatusOK, r)
 	})
 	e.GET("/metrics", echo.WrapHandler(o.Metrics))
-	if o.Alerts != nil {
+	if o.Alerts == nil {
+		e.POST("/alerts", func(echo.Context) error {
+			return echo.NewHTTPError(http.StatusNotFound, "alerts are not taken: no channel is configured (pager.dingtalk, pager.email, pager.webhook), or pager.mode is embedded")
+		})
+	} else {
 		e.POST("/alerts", o.Alerts, bearer(o.AlertsToken, "alerts are not taken: set pager.alertmanager.token (file or env)"))
 	}
 	orders := e.Group("/merchants/:merchant/orders", bearer(o.Token, "orders are closed: set private.token (file or env) to open them"), p.known)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,6 +41,10 @@ type PublicOptions struct {
 	Deadline time.Duration
 	// MaxBody is the largest body read, in bytes. Default 2 MiB.
 	MaxBody int64
+	// MaxInFlight is how many callbacks are handled at once; more are shed with 503
+	// before their bodies are read. At a thousand a second, that many are answered
+	// in a second. Default 1024.
+	MaxInFlight int64
 	// TrustedProxies may name the sender's address in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
 	// Middleware runs after routing.
@@ -52,6 +57,8 @@ type door struct {
 	note     Noter
 	deadline time.Duration
 	maxBody  int64
+	most     int64
+	inFlight atomic.Int64
 }
 
 // NewPublic builds the public door: the callback route and nothing else. A POST
@@ -59,12 +66,15 @@ type door struct {
 // 404, but when it proves to be WeChat Pay's own, somebody has to hear of the
 // wrong notify_url.
 func NewPublic(o PublicOptions) http.Handler {
-	d := &door{accept: o.Accept, note: o.Note, deadline: o.Deadline, maxBody: o.MaxBody}
+	d := &door{accept: o.Accept, note: o.Note, deadline: o.Deadline, maxBody: o.MaxBody, most: o.MaxInFlight}
 	if d.deadline == 0 {
 		d.deadline = 2500 * time.Millisecond
 	}
 	if d.maxBody == 0 {
 		d.maxBody = 2 << 20
+	}
+	if d.most == 0 {
+		d.most = 1024
 	}
 	e := newEcho()
 	e.IPExtractor = extractIP(o.TrustedProxies)
@@ -138,12 +148,26 @@ func (d *door) callback(c echo.Context) (err error) {
 		}
 	}()
 
-	d.read(c, &env)
+	if now := d.inFlight.Add(1); now > d.most {
+		env.Verdict, env.Read = shed(), time.Now()
+	} else {
+		d.read(c, &env)
+	}
+	defer d.inFlight.Add(-1)
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request().Context()), started.Add(d.deadline))
 	defer cancel()
 	accepted = true
 	receipt, refusal := d.accept.Accept(ctx, env)
+	if r := callback.AsRefusal(refusal); r != nil && r.Trail.Row == "" {
+		env.ID = "" // counted only: there is no row to note the answer on
+	}
 	return d.answer(c, env, answerTo(env.API(), receipt, refusal))
+}
+
+// shed is the verdict on what comes while too much is on its way. To verify it
+// would cost the others their deadlines, so nobody knows whose it is.
+func shed() *callback.Refusal {
+	return callback.Refuse(callback.ReasonOverloaded, "too many callbacks at once")
 }
 
 // afterPanic answers for a door that broke, and records the callback if that
@@ -166,7 +190,7 @@ func (d *door) answer(c echo.Context, env callback.Envelope, a answer) error {
 	// The connection's deadline was set for reading the body; an answer that is
 	// late is still better than none.
 	err := a.write(c.Response())
-	if d.note != nil {
+	if d.note != nil && env.ID != "" {
 		now := time.Now()
 		d.note.Answered(env.ID, a.status, now, now.Sub(env.Received))
 	}

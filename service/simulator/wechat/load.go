@@ -46,7 +46,8 @@ type LoadReport struct {
 	Latencies          map[Outcome]Latency
 }
 
-// Latency is how long the answers of one kind took.
+// Latency is how long the answers of one kind took, from being sent: what was due
+// may have waited for a sender before.
 type Latency struct{ P50, P99, Max time.Duration }
 
 // loadCopies bounds how often a load sends one message at the same instant.
@@ -158,9 +159,8 @@ func (l *load) one(ctx context.Context, start time.Time) bool {
 	for i, s := range sendings {
 		copies.Go(func() {
 			a := l.lines[i].post(ctx, s, None, l.o.Kind.V2())
-			took := time.Since(due)
-			l.latency.add(took)
-			l.of(a.Outcome).add(took)
+			l.latency.add(time.Since(due))
+			l.of(a.Outcome).add(a.Elapsed)
 		})
 	}
 	copies.Wait()

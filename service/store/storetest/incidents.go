@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,8 +81,8 @@ func incidents(t *testing.T, e Engine) {
 		}
 		b.incidents()
 		b.must(b.CloseIncident(t.Context(), first.ID, 1, time.Now()))
-		if i := b.incidents()[key]; i.ID != first.ID {
-			t.Errorf("closed over the head of a failure: %+v", i)
+		if i := b.incidents()[key]; i.ID != first.ID || !i.Told.IsZero() {
+			t.Errorf("people were told that it is over, and a failure had joined: %+v", i)
 		}
 		b.must(b.CloseIncident(t.Context(), first.ID, 2, time.Now()))
 		if got := b.incidents(); len(got) != 0 {
@@ -115,10 +116,52 @@ func incidents(t *testing.T, e Engine) {
 		if got := b.incidents(); len(got) != 0 {
 			t.Errorf("a late copy of an alert opened it anew: %v", got)
 		}
-		disk.Opened = time.Now().Add(time.Hour)
+		disk.Latest = time.Now().Add(2 * time.Second)
+		b.must(b.OpenIncident(t.Context(), disk))
+		i, again := b.incidents()[disk.IncidentKey]
+		if !again {
+			t.Error("one that fires still did not")
+		}
+		b.must(b.CloseIncident(t.Context(), i.ID, 1, time.Now().Add(time.Hour)))
+		if i := b.incidents()[disk.IncidentKey]; i.ID == 0 {
+			t.Error("closed while it lasts")
+		}
+		b.must(b.EaseIncident(t.Context(), disk.IncidentKey, time.Time{}))
+		b.must(b.CloseIncident(t.Context(), i.ID, 1, time.Now().Add(time.Hour))) // by a clock that runs ahead
+		disk.Latest = time.Now().Add(3 * time.Second)
 		b.must(b.OpenIncident(t.Context(), disk))
 		if got := b.incidents(); len(got) != 1 {
-			t.Errorf("a new alert did not: %v", got)
+			t.Errorf("a wrong clock mutes: %v", got)
+		}
+	})
+	t.Run("whatever the names", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		long := callback.IncidentKey{
+			Rule: strings.Repeat("规则", 50), Merchant: strings.Repeat("m", 99), Class: "business-critical", Reason: callback.Reason(strings.Repeat("r", 40)), Subject: "a\x00" + strings.Repeat("b", 200),
+		}
+		b.must(b.OpenIncident(t.Context(), callback.Incident{IncidentKey: long, Opened: time.Now(), Latest: time.Now(), Count: 1, Lasting: true}))
+		b.must(b.EaseIncident(t.Context(), long, time.Now()))
+		for _, i := range b.incidents() {
+			if i.Lasting {
+				t.Errorf("it never ends: %+v", i)
+			}
+		}
+	})
+	t.Run("how much is missing", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		money := callback.Incident{
+			IncidentKey: callback.IncidentKey{Rule: callback.RuleOutstanding, Merchant: "acme"},
+			Opened:      time.Now().Add(-time.Hour), Latest: time.Now(), Count: 2, Lasting: true,
+		}
+		b.must(b.OpenIncident(t.Context(), money))
+		money.Count = 7
+		b.must(b.OpenIncident(t.Context(), money))
+		money.Lasting = false // an echo of it ends nothing
+		b.must(b.OpenIncident(t.Context(), money))
+		if i := b.incidents()[money.IncidentKey]; i.Count != 7 || !i.Lasting {
+			t.Errorf("%+v, want 7 that last", i)
 		}
 	})
 	t.Run("told while the database was away", func(t *testing.T) {
@@ -174,7 +217,7 @@ func incidents(t *testing.T, e Engine) {
 			b.must(err)
 			return held
 		}
-		if !held("a", time.Hour) || held("b", time.Hour) || !held("a", -time.Hour) || !held("b", time.Hour) || held("a", time.Hour) {
+		if !held("ahead", 1000*time.Hour) || !held("a", time.Hour) || held("b", time.Hour) || !held("a", -time.Hour) || !held("b", time.Hour) || held("a", time.Hour) {
 			t.Error("the lease was given to both, or to none")
 		}
 	})

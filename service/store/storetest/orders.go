@@ -122,7 +122,7 @@ func orders(t *testing.T, e Engine) {
 				t.Errorf("another amount: %v", err)
 			}
 		}
-		if n := b.count(`SELECT count(*) FROM incidents WHERE rule = 'order_conflict' AND merchant = 'acme' AND subject = '1'`); n != 1 {
+		if n := b.count(`SELECT count(*) FROM incidents WHERE rule = 'order_conflict' AND merchant = 'acme' AND count = 1`); n != 1 {
 			t.Errorf("%d incidents", n)
 		}
 		if o := b.order("1"); o.Amount != Fen(100) {

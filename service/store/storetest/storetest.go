@@ -47,6 +47,7 @@ func Run(t *testing.T, e Engine) {
 		"Strays":    strays,
 		"Reading":   reading,
 		"Incidents": incidents,
+		"Claims":    claims,
 		"Model":     model,
 	} {
 		t.Run(name, func(t *testing.T) {

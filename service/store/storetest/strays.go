@@ -36,6 +36,19 @@ func strays(t *testing.T, e Engine) {
 			t.Errorf("snapshot %+v, %v", s.Failures, err)
 		}
 	})
+	t.Run("what was shed is counted exactly", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })
+		for range 300 {
+			b.refused(Refuse("acme", callback.ReasonOverloaded, callback.Proven, nil), callback.ReasonOverloaded)
+		}
+		b.eventually("all are counted", func() bool {
+			return b.count(`SELECT coalesce(sum(1 + repeats), 0) FROM callbacks WHERE reason = 'overloaded' AND class = 'proven'`) == 300
+		})
+		if n := b.count(`SELECT count(*) FROM callbacks`); n != 1 {
+			t.Errorf("%d rows, want the first", n)
+		}
+	})
 	t.Run("counted while counts are written", func(t *testing.T) {
 		t.Parallel()
 		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })

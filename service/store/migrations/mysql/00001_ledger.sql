@@ -64,8 +64,8 @@ CREATE TABLE IF NOT EXISTS callbacks (
     -- There are no partial indexes here: what tells few rows from many comes first.
     -- The failure gauge: failures of the last minutes.
     INDEX callbacks_failed (outcome, counted_at),
-    -- Failures that belong to no incident yet.
-    INDEX callbacks_untold (incident, outcome, class, merchant, reason, counted_at),
+    -- Failures that belong to no incident yet, and the latest of one.
+    INDEX callbacks_incident (incident, class, counted_at),
     -- The latest callback of each merchant.
     INDEX callbacks_merchant (merchant, received_at),
     -- All arrivals of one notification.

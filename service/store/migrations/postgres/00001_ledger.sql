@@ -60,10 +60,11 @@ CREATE TABLE callbacks (
 );
 -- The failure gauge: failures of the last minutes, whatever else is in the table.
 CREATE INDEX callbacks_failed ON callbacks (counted_at) WHERE outcome = 'failed';
--- Failures that belong to no incident yet: empty but for a moment.
-CREATE INDEX callbacks_untold ON callbacks (merchant, class, reason)
+-- Failures that belong to no incident yet, to be found newest first: empty but for a moment.
+CREATE INDEX callbacks_untold ON callbacks (class, counted_at)
     WHERE incident = 0 AND outcome = 'failed' AND class IN ('proven', 'unproven');
-CREATE INDEX callbacks_incident ON callbacks (incident) WHERE incident <> 0;
+-- The latest failures of one incident.
+CREATE INDEX callbacks_incident ON callbacks (incident, class, counted_at) WHERE incident <> 0;
 -- The latest callback of each merchant.
 CREATE INDEX callbacks_merchant ON callbacks (merchant, received_at);
 -- All arrivals of one notification.
