@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test e2e stack stack-down lint fmt fuzz bench golden build clean
+.PHONY: help demo quick test e2e stack stack-down lint fmt fuzz bench bench-growth golden build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ bench: ## wxnotify beside the reference handler, on three engines (BENCH=short; 
 	go test ./service -run '^$$' -bench '^BenchmarkService$$' -benchtime 1x -timeout 60m \
 		$(if $(filter short,$(BENCH)),-short) $(if $(filter long,$(BENCH)),-bench-long) \
 		$(if $(ENGINES),-bench-engines '$(ENGINES)') $(if $(PARTS),-bench-parts '$(PARTS)') $(if $(PROFILE),-bench-profile '$(abspath $(PROFILE))')
+
+bench-growth: ## A store with ten million callbacks beside an empty one (ROWS=1000000; ENGINES=SQLite,MariaDB; 4 KB of disk for each row)
+	go test ./service/store -run '^$$' -bench '^BenchmarkGrowth$$' -benchtime 1x -timeout 6h $(if $(ROWS),-growth-rows $(ROWS)) \
+		$(if $(ENGINES),-growth-engines '$(ENGINES)')
 
 golden: ## Write the golden files anew; read the diff before you commit it
 	go test -count 1 $$(grep -rl --include='*_test.go' 'flag.Bool("update"' service alerts dashboards otel-collector | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

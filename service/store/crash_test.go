@@ -35,7 +35,14 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("database/sql.(*Tx).awaitDone"))
 }
 
+// crasherOptions are for the store in a folder, or for that on a server if its URL
+// stands before the folder.
 func crasherOptions(dir string) store.Options {
+	if url, dir, remote := strings.Cut(dir, " "); remote {
+		return store.Options{
+			URL: url, SpoolPath: filepath.Join(dir, "spool"), SpoolSize: 1 << 20, Destinations: []string{"shop"},
+		}
+	}
 	return store.Options{
 		Path: filepath.Join(dir, "wxnotify.db"), SpoolPath: filepath.Join(dir, "spool"), SpoolSize: 1 << 20,
 		Destinations: []string{"shop"},

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"time"
 )
 
 // Clean is what text that strangers choose goes through.
@@ -46,13 +47,26 @@ type Disk = disk
 func (o *Options) OnDisk(wrap func(Disk) Disk) { o.disk = wrap }
 
 // IndexedQueries are the queries that must not read a whole table.
-func IndexedQueries() []string {
+func IndexedQueries(o Options) []string {
+	engine, err := dialectOf(o)
+	if err != nil {
+		return nil
+	}
 	return []string{
-		sqlFailures, sqlOutstanding, sqlLast, sqlUntold, sqlClaim, sqlClaimed, sqlFactAmounts, sqlFactOrders, sqlFactCount, sqlFactPeers, sqlFactTraces,
-		"SELECT " + sqlNoticeColumns + sqlOpen, sqlOpenAmounts + sqlOpen, "SELECT first_at" + sqlOpen + " AND merchant = ? ORDER BY first_at",
+		sqlFailures, sqlOutstanding, engine.latest, sqlUntold, sqlClaim, sqlClaimed, sqlFactAmounts, sqlFactOrders, sqlFactCount, sqlFactPeers, sqlFactTraces,
+		"SELECT " + sqlNoticeColumns + sqlOpen, sqlOpenAmounts + sqlOpen + sqlSumAmounts, "SELECT first_at" + sqlOpen + " AND merchant = ? ORDER BY first_at",
 		sqlFind, sqlRefundCounted,
 	}
 }
+
+// ChunkFor is how many rows the next purging transaction looks at.
+func ChunkFor(last int64, worked time.Duration) int64 { return chunkFor(last, worked) }
+
+// RestFor is how long purging rests then.
+func RestFor(took, behind time.Duration) time.Duration { return restFor(took, behind) }
+
+// PurgingStatements are what deletes old callbacks, a chunk at a time.
+func PurgingStatements() []string { return []string{sqlPurgeNext, sqlPurge, sqlPurgeLatest} }
 
 // DSN is the data source name of a reader.
 func DSN(o Options) string {

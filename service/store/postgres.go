@@ -37,6 +37,7 @@ func postgresDialect() dialect {
 		},
 		inserter:  func(context.Context, *sqlx.DB) (inserter, error) { return newUnnest(), nil },
 		absent:    onConflict,
+		latest:    sqlLatestByWalking,
 		snapshot:  sql.LevelRepeatableRead,
 		guard:     postgresGuard,
 		missing:   func(err error) bool { return postgresCode(err) == "42P01" },

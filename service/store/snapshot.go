@@ -27,7 +27,7 @@ WHERE standing <> 'accepted' AND standing <> 'rejected' AND (standing <> 'watche
 GROUP BY merchant, reason`
 
 	// Walks from merchant to merchant along the index instead of reading every row.
-	sqlLast = `WITH RECURSIVE names (name) AS (
+	sqlLatestByWalking = `WITH RECURSIVE names (name) AS (
 	SELECT min(merchant) FROM callbacks
 	UNION ALL
 	SELECT (SELECT min(merchant) FROM callbacks WHERE merchant > names.name) FROM names WHERE names.name IS NOT NULL)
@@ -78,7 +78,7 @@ func (d *DB) Snapshot(ctx context.Context) (s callback.Snapshot, err error) {
 		Merchant string
 		At       int64
 	}
-	if err := tx.SelectContext(ctx, &last, sqlLast); err != nil {
+	if err := tx.SelectContext(ctx, &last, d.dialect.latest); err != nil {
 		return s, fmt.Errorf("store: reading the last callbacks: %w", err)
 	}
 	for _, l := range last {

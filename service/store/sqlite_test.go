@@ -129,7 +129,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	o := sqlite().Options(t)
 	mustOpen(t, o)
 	raw := sqlite().Raw(t, o)
-	for _, query := range store.IndexedQueries() {
+	for _, query := range store.IndexedQueries(o) {
 		for _, step := range plan(t, raw.DB, query) {
 			for _, table := range []string{"callbacks", "c", "notifications"} {
 				if step == "SCAN "+table {
