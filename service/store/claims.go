@@ -194,7 +194,7 @@ func (w *writing) join(id int64, failures []untold) error {
 // hold is open, and sees to it that nobody closes the incident before the
 // transaction has ended.
 func (w *writing) hold(row incident) (id int64, err error) {
-	for range gaveWay {
+	for range triesAtMost {
 		id, err = w.open(row)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // closed since

@@ -45,18 +45,37 @@ func (w *writing) noticeOf(g *group) notice {
 	return row
 }
 
+// errChanged is when a row was in the way of an insertion and is not there, or
+// does not contradict, a moment later: another writer was at it. The transaction
+// may pass when it is tried again.
+var errChanged = errors.New("store: another writer changed a notification meanwhile")
+
 // again counts arrivals of a message as further copies of a row that agrees
 // with it. If the only row there is contradicts it, met is false.
 func (w *writing) again(g *group) (met bool, err error) {
-	if met, err := w.further(g, arriveByKey, `business_key = ?`, g.row.BusinessKey); met || err != nil {
-		return met, err
+	for _, by := range []struct {
+		stmt      statement
+		where, id string
+	}{
+		{arriveByKey, `business_key = ?`, g.row.BusinessKey},
+		{arriveByID, `notification_id = ?`, g.row.NotificationID},
+	} {
+		if met, err := w.further(g, by.stmt, by.where, by.id); met || err != nil {
+			return met, err
+		}
+		var facts []string
+		if err := w.tx.SelectContext(w.ctx, &facts,
+			w.tx.Rebind(`SELECT facts FROM notifications WHERE `+by.where+` AND merchant = ?`), by.id, g.row.Merchant); err != nil {
+			return false, err
+		}
+		if len(facts) == 1 && facts[0] != "" && g.row.Facts != "" && facts[0] != g.row.Facts {
+			return false, nil
+		}
+		if len(facts) == 1 {
+			break
+		}
 	}
-	var sameKey int
-	if err := w.get(&sameKey, `SELECT count(*) FROM notifications WHERE business_key = ? AND merchant = ?`,
-		g.row.BusinessKey, g.row.Merchant); err != nil || sameKey > 0 {
-		return false, err
-	}
-	return w.further(g, arriveByID, `notification_id = ?`, g.row.NotificationID)
+	return false, errChanged
 }
 
 // further counts the copies and brings the group's row up to what the table says.

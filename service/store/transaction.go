@@ -11,14 +11,19 @@ import (
 // begin or prolong an outage.
 func (d *DB) transactIn(ctx context.Context, do func(*writing) error) error {
 	err := d.try(ctx, do)
-	for tries := 1; err != nil && d.dialect.transient(err) && tries < gaveWay; tries++ {
+	for tries := 1; d.gaveWay(err) && tries < triesAtMost; tries++ {
 		err = d.try(ctx, do)
 	}
 	return err
 }
 
-// gaveWay is how often a transaction may give way to another replica's.
-const gaveWay = 5
+// triesAtMost is how often a transaction may give way to another replica's.
+const triesAtMost = 5
+
+// gaveWay reports whether the same transaction may pass when it is tried again.
+func (d *DB) gaveWay(err error) bool {
+	return err != nil && (d.dialect.transient(err) || errors.Is(err, errChanged))
+}
 
 func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 	if err := d.reconnect(ctx); err != nil {
@@ -56,7 +61,7 @@ func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 			err = fmt.Errorf("%w (and the rollback: %w)", err, undo)
 		}
 	}
-	if !d.rejected(err) && !d.dialect.transient(err) {
+	if !d.rejected(err) && !d.gaveWay(err) {
 		d.failed(err)
 	}
 	return err
