@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // answer is what was really put on the wire for one arrival.
 type answer struct {
@@ -32,12 +36,6 @@ func (d *DB) writeAnswers() {
 	if len(answers) == 0 {
 		return
 	}
-	_ = d.transact(func(w *writing) error {
-		for _, a := range answers {
-			if _, err := w.exec(noteAnswer, a); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	slices.SortFunc(answers, func(a, b answer) int { return cmp.Compare(a.ID, b.ID) })
+	_ = d.transact(func(w *writing) error { return w.insert.answered(w, answers) })
 }

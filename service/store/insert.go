@@ -22,6 +22,8 @@ type inserter interface {
 	// orders tells which of the rows are new.
 	orders(w *writing, rows []*order) (created []bool, err error)
 	outbox(w *writing, rows []outgoing) error
+	// answered notes what was put on the wire for rows that are there.
+	answered(w *writing, rows []answer) error
 }
 
 // columns are the columns of a row type, as its db tags name them.
@@ -105,6 +107,15 @@ func (in rowwise) orders(w *writing, rows []*order) ([]bool, error) {
 
 func (in rowwise) outbox(w *writing, rows []outgoing) error {
 	return each(w, in.event, rows, func(int, sql.Result) error { return nil })
+}
+
+func (in rowwise) answered(w *writing, rows []answer) error {
+	for _, row := range rows {
+		if _, err := w.exec(noteAnswer, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each runs a statement for every row.

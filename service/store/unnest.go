@@ -10,7 +10,7 @@ import (
 // unnest inserts any number of rows with one text that has one array for each
 // column: PostgreSQL plans it once.
 type unnest struct {
-	callback, notice, order, event arrays
+	callback, notice, order, event, answer arrays
 }
 
 func newUnnest() unnest {
@@ -20,6 +20,10 @@ func newUnnest() unnest {
 		notice:   arraysFor("notifications", noticeColumns(), absent+" RETURNING id, callback"),
 		order:    arraysFor("orders", columns(order{}), absent+" RETURNING merchant, out_trade_no"),
 		event:    arraysFor("outbox", columns(outgoing{}), absent),
+		answer: arrays{columns: columns(answer{}), text: `UPDATE callbacks
+SET answered_status = a.status, answered_at = a.at, duration = a.took
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) AS a (id, status, at, took)
+WHERE callbacks.id = a.id`},
 	}
 }
 
@@ -29,6 +33,10 @@ func (in unnest) callbacks(w *writing, rows []arrival) error {
 
 func (in unnest) outbox(w *writing, rows []outgoing) error {
 	return in.event.exec(w, len(rows), func(i int) any { return &rows[i] })
+}
+
+func (in unnest) answered(w *writing, rows []answer) error {
+	return in.answer.exec(w, len(rows), func(i int) any { return &rows[i] })
 }
 
 func (in unnest) notices(w *writing, rows []*notice) error {

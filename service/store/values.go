@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -31,6 +32,22 @@ func (in values) callbacks(w *writing, rows []arrival) error {
 
 func (in values) outbox(w *writing, rows []outgoing) error {
 	return in.event.exec(w, len(rows), func(i int) any { return &rows[i] })
+}
+
+// answered joins a list of answers to their rows.
+func (in values) answered(w *writing, rows []answer) error {
+	for chunk := range slices.Chunk(rows, 200) {
+		args := make([]any, 0, 4*len(chunk))
+		for _, a := range chunk {
+			args = append(args, a.ID, a.Status, a.At, a.Took)
+		}
+		if _, err := w.tx.ExecContext(w.ctx, `UPDATE callbacks c JOIN (SELECT ? AS id, ? AS status, ? AS at, ? AS took`+
+			strings.Repeat(` UNION ALL SELECT ?, ?, ?, ?`, len(chunk)-1)+`) a ON c.id = a.id
+SET c.answered_status = a.status, c.answered_at = a.at, c.duration = a.took`, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // notices asks afterwards which rows are of these arrivals.
