@@ -42,6 +42,22 @@ type column struct {
 	kind  reflect.Type
 }
 
+// of is the column's value in a row, in the form that drivers take as it is.
+func (c column) of(row reflect.Value) any {
+	field := row.FieldByIndex(c.index)
+	switch c.kind {
+	case textKind:
+		return field.String() // no allocation for an empty one, which many are
+	case bytesKind:
+		return field.Bytes()
+	case boolKind:
+		return field.Bool()
+	case maybeKind:
+		return field.Interface()
+	}
+	return field.Int()
+}
+
 func names(list []column) string {
 	words := make([]string, len(list))
 	for i, c := range list {
@@ -56,26 +72,33 @@ func noticeColumns() []column { return columns(notice{})[1:] }
 // rowwise inserts row by row with prepared statements: where a statement costs
 // no round trip, nothing is faster, and an error names its row.
 type rowwise struct {
-	callback, notice, order, event *sqlx.NamedStmt
+	callback, notice, order, event row
+}
+
+// row is the prepared insertion of one row, and the columns it takes in order.
+type row struct {
+	stmt    *sqlx.Stmt
+	columns []column
 }
 
 func prepareRowwise(ctx context.Context, db *sqlx.DB) (inserter, error) {
+	const absent = " ON CONFLICT DO NOTHING"
 	var in rowwise
 	var problems []error
 	for _, p := range []struct {
-		into    **sqlx.NamedStmt
+		into    *row
 		table   string
 		columns []column
-		absent  string
+		ending  string
 	}{
 		{&in.callback, "callbacks", columns(arrival{}), ""},
-		{&in.notice, "notifications", noticeColumns(), ` ON CONFLICT DO NOTHING`},
-		{&in.order, "orders", columns(order{}), ` ON CONFLICT DO NOTHING`},
-		{&in.event, "outbox", columns(outgoing{}), ` ON CONFLICT DO NOTHING`},
+		{&in.notice, "notifications", noticeColumns(), absent},
+		{&in.order, "orders", columns(order{}), absent},
+		{&in.event, "outbox", columns(outgoing{}), absent},
 	} {
-		named := ":" + strings.ReplaceAll(names(p.columns), ", ", ", :")
-		stmt, err := db.PrepareNamedContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", p.table, names(p.columns), named, p.absent)) //nolint:sqlclosecheck // kept for the life of the pool, which closes them
-		*p.into = stmt
+		places := strings.Repeat(", ?", len(p.columns))[2:]
+		stmt, err := db.PreparexContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", p.table, names(p.columns), places, p.ending)) //nolint:sqlclosecheck // kept for the life of the pool, which closes them
+		*p.into = row{stmt, p.columns}
 		problems = append(problems, err)
 	}
 	return in, errors.Join(problems...)
@@ -118,14 +141,19 @@ func (in rowwise) answered(w *writing, rows []answer) error {
 	return nil
 }
 
-// each runs a statement for every row.
-func each[T any](w *writing, prepared *sqlx.NamedStmt, rows []T, done func(i int, r sql.Result) error) error {
+// each inserts one row after the other.
+func each[T any](w *writing, insert row, rows []T, done func(i int, r sql.Result) error) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	stmt := w.tx.NamedStmtContext(w.ctx, prepared) //nolint:sqlclosecheck // the end of the transaction closes it
+	stmt := w.tx.StmtxContext(w.ctx, insert.stmt) //nolint:sqlclosecheck // the end of the transaction closes it
+	args := make([]any, len(insert.columns))
 	for i := range rows {
-		result, err := stmt.ExecContext(w.ctx, &rows[i])
+		value := reflect.Indirect(reflect.ValueOf(&rows[i]).Elem())
+		for j, c := range insert.columns {
+			args[j] = c.of(value)
+		}
+		result, err := stmt.ExecContext(w.ctx, args...)
 		if err != nil {
 			return err
 		}

@@ -142,11 +142,10 @@ func (l list) exec(w *writing, n int, row func(int) any) error {
 		for ; at < n && (at == from || size < packet); at++ {
 			value := reflect.ValueOf(row(at)).Elem()
 			for _, c := range l.columns {
-				field := value.FieldByIndex(c.index)
+				args = append(args, c.of(value))
 				if c.kind == bytesKind {
-					size += field.Len()
+					size += value.FieldByIndex(c.index).Len()
 				}
-				args = append(args, field.Interface())
 			}
 		}
 		text := l.head + l.row + strings.Repeat(","+l.row, at-from-1) + l.ending
