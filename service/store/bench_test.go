@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
+	"syscall"
+	"os"
+	"github.com/google/uuid"
 
 	"wxnotify/service/store"
 	"wxnotify/service/store/storetest"
@@ -35,6 +39,7 @@ func record(b *testing.B, db *store.DB, senders int) {
 	done := make(chan error, senders)
 	b.ReportAllocs()
 	b.ResetTimer()
+	before := cpu()
 	for range senders {
 		go func() {
 			for {
@@ -43,9 +48,14 @@ func record(b *testing.B, db *store.DB, senders int) {
 					done <- nil
 					return
 				}
-				if _, err := db.Record(context.Background(), storetest.Arrive(storetest.Payment(fmt.Sprint(i), 100))); err != nil {
+				e := storetest.Arrive(storetest.Payment(fmt.Sprintf("%016x", uint64(i)*0x9E3779B97F4A7C15), 100))
+				e.Envelope.ID = uuid.Must(uuid.NewV7()).String()
+				if _, err := db.Record(context.Background(), e); err != nil {
 					done <- err
 					return
+				}
+				if os.Getenv("NOANS") == "" {
+				db.Answered(e.Envelope.ID, 204, time.Now(), time.Millisecond)
 				}
 			}
 		}()
@@ -56,4 +66,11 @@ func record(b *testing.B, db *store.DB, senders int) {
 		}
 	}
 	b.StopTimer()
+	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

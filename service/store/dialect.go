@@ -41,6 +41,8 @@ type dialect struct {
 	absent func(column string) string
 	// snapshot is the isolation in which several queries see one state.
 	snapshot sql.IsolationLevel
+	// others is the condition of the index on transaction_id, "" if it has none.
+	others string
 	// latest asks for the last callback of each merchant without reading them all.
 	latest string
 	// guard reads back that a commit is durable, refuses otherwise, and tells

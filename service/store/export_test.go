@@ -55,7 +55,7 @@ func IndexedQueries(o Options) []string {
 	return []string{
 		sqlFailures, sqlOutstanding, engine.latest, sqlUntold, sqlClaim, sqlClaimed, sqlFactAmounts, sqlFactOrders, sqlFactCount, sqlFactPeers, sqlFactTraces,
 		"SELECT " + sqlNoticeColumns + sqlOpen, sqlOpenAmounts + sqlOpen + sqlSumAmounts, "SELECT first_at" + sqlOpen + " AND merchant = ? ORDER BY first_at",
-		sqlFind, sqlRefundCounted,
+		engine.find(), sqlRefundCounted,
 	}
 }
 

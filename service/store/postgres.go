@@ -37,6 +37,7 @@ func postgresDialect() dialect {
 		},
 		inserter:  func(context.Context, *sqlx.DB) (inserter, error) { return newUnnest(), nil },
 		absent:    onConflict,
+		others:    unlessPayment,
 		latest:    sqlLatestByWalking,
 		snapshot:  sql.LevelRepeatableRead,
 		guard:     postgresGuard,

@@ -46,6 +46,7 @@ func sqliteDialect() dialect {
 		files:      func(path string) []string { return []string{path, path + "-wal"} },
 		inserter:   prepareRowwise,
 		absent:     onConflict,
+		others:     unlessPayment,
 		latest:     sqlLatestByWalking,
 		guard:      sqliteGuard,
 		missing:    func(err error) bool { return strings.Contains(err.Error(), "no such table") },

@@ -70,12 +70,12 @@ func reading(t *testing.T, e Engine) {
 		b := start(t, e)
 		first, second := Arrive(Payment("1", 100)), Arrive(Payment("1", 100))
 		second.Envelope.Received = first.Envelope.Received.Add(time.Second)
-		for _, entry := range []callback.Entry{second, first, Arrive(Refund("1", "R1", 100, 100)), Arrive(Payment("2", 100))} {
+		for _, entry := range []callback.Entry{second, first, Arrive(Refund("1", "R1", 100, 100)), Arrive(Payment("2", 100)), Arrive(Payment("1", 90))} {
 			if _, err := b.record(entry); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for key, want := range map[string]int{"EV-1": 2, "1": 3, "4200-1": 3, "EV-R1": 1, "nothing": 0, "": 0} {
+		for key, want := range map[string]int{"EV-1": 3, "1": 4, "4200-1": 4, "EV-R1": 1, "nothing": 0, "": 0} {
 			found, err := b.Find(t.Context(), key)
 			if err != nil || len(found) != want {
 				t.Errorf("%q: %d found, want %d: %v", key, len(found), want, err)

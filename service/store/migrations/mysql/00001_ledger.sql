@@ -146,8 +146,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     leased_until    BIGINT          NOT NULL,
     created_at      BIGINT          NOT NULL,
     done_at         BIGINT          NOT NULL,
-    PRIMARY KEY (event_id, destination),
-    INDEX outbox_notification (notification),
+    PRIMARY KEY (notification, destination),
     INDEX outbox_due (state, due_at)
 ) ENGINE = InnoDB, CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
