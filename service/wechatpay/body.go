@@ -18,13 +18,13 @@ const resourceAlgorithm = "AEAD_AES_256_GCM"
 type body struct {
 	id, event string
 	created   time.Time
-	algorithm string
+	algorithm []byte
 	resource
 }
 
 // resource is one AES-GCM message: base64 decoded, its lengths checked.
 type resource struct {
-	nonce, associated string
+	nonce, associated []byte
 	ciphertext        []byte // with the tag at its end
 }
 
@@ -45,7 +45,8 @@ func newGCM(secret []byte) (cipher.AEAD, error) {
 // parseBody reads the clear part. What it returns beside an error is as much as
 // could be read.
 func parseBody(raw []byte) (b body, err error) {
-	outer, err := parseObject(raw)
+	var room [2][8]member // as many as an envelope has, without an allocation
+	outer, err := parseObject(room[0][:0], raw, maxMembers)
 	if err != nil {
 		return b, errors.New("the body is not a JSON object with unambiguous keys")
 	}
@@ -53,17 +54,17 @@ func parseBody(raw []byte) (b body, err error) {
 	b.id, b.event = f.id("id"), f.id("event_type")
 	// create_time is written in more than one way and never a reason to refuse.
 	if text, ok := outer.text("create_time"); ok {
-		b.created = parseTime(text)
+		b.created = parseTime(string(text))
 	}
 	if b.id == "" || b.event == "" {
 		return b, errors.New("id or event_type is missing or not usable")
 	}
-	inner, err := outer.object("resource")
+	inner, err := outer.object(room[1][:0], "resource")
 	if err != nil || inner == nil {
 		return b, errors.New("resource is missing or not an object with unambiguous keys")
 	}
 	var ok [4]bool
-	var encoded string
+	var encoded []byte
 	b.algorithm, ok[0] = inner.text("algorithm")
 	b.nonce, ok[1] = inner.text("nonce")
 	b.associated, ok[2] = inner.text("associated_data")
@@ -71,14 +72,17 @@ func parseBody(raw []byte) (b body, err error) {
 	if ok != [4]bool{true, true, true, true} {
 		return b, errors.New("a field of resource is not a string")
 	}
-	b.resource, err = parseResource(encoded, b.nonce, b.associated)
+	// The plaintext will lie behind the ciphertext.
+	both := make([]byte, 0, 2*base64.StdEncoding.DecodedLen(len(encoded)))
+	b.resource, err = parseResource(both, encoded, b.nonce, b.associated)
 	return b, err
 }
 
-// parseResource checks the lengths that crypto/cipher would panic about.
-func parseResource(encoded, nonce, associated string) (resource, error) {
+// parseResource checks the lengths that crypto/cipher would panic about. It
+// appends the decoded ciphertext to room.
+func parseResource(room, encoded, nonce, associated []byte) (resource, error) {
 	const nonceSize, tagSize = 12, 16
-	ciphertext, err := base64.StdEncoding.DecodeString(encoded)
+	ciphertext, err := base64.StdEncoding.AppendDecode(room, encoded)
 	switch {
 	case err != nil:
 		return resource{}, errors.New("resource.ciphertext is not base64")
@@ -90,10 +94,10 @@ func parseResource(encoded, nonce, associated string) (resource, error) {
 	return resource{nonce: nonce, associated: associated, ciphertext: ciphertext}, nil
 }
 
-// open decrypts into memory of its own, so that the ciphertext can be tried
-// with the next key.
+// open decrypts to behind the ciphertext and not in place, so that the
+// ciphertext can be tried with the next key.
 func (k *apiv3Key) open(r resource) ([]byte, bool) {
-	plaintext, err := k.aead.Open(nil, []byte(r.nonce), r.ciphertext, []byte(r.associated))
+	plaintext, err := k.aead.Open(r.ciphertext[len(r.ciphertext):], r.nonce, r.ciphertext, r.associated)
 	return plaintext, err == nil
 }
 
@@ -103,7 +107,7 @@ func (m *merchant) openBody(raw []byte, at time.Time) (callback.Notification, *c
 	if err != nil {
 		return refuse(m.partial(b), callback.ReasonMalformed, err.Error())
 	}
-	if b.algorithm != resourceAlgorithm {
+	if string(b.algorithm) != resourceAlgorithm {
 		return refuse(m.partial(b), callback.ReasonDecryptFailed, "resource.algorithm is not "+resourceAlgorithm+" (国密 SM4 is not supported)")
 	}
 	for _, key := range m.v3 {

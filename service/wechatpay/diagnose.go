@@ -23,7 +23,7 @@ func (r *ring) diagnose(env callback.Envelope, refusal *callback.Refusal) *callb
 		return refusal
 	}
 	b, err := parseBody(env.Body)
-	if err != nil || b.algorithm != resourceAlgorithm {
+	if err != nil || string(b.algorithm) != resourceAlgorithm {
 		return refusal
 	}
 	work := maxDiagnosedWork

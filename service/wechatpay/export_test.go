@@ -16,7 +16,7 @@ func DecryptResource(key []byte, nonce, associated, ciphertext string) ([]byte, 
 	if err != nil {
 		return nil, false
 	}
-	r, err := parseResource(ciphertext, nonce, associated)
+	r, err := parseResource(nil, []byte(ciphertext), []byte(nonce), []byte(associated))
 	if err != nil {
 		return nil, false
 	}
@@ -53,12 +53,25 @@ func ParseXML(raw []byte, root string) ([]string, error) {
 
 // ParseObject gives the keys of a JSON object and their raw values.
 func ParseObject(raw []byte) (map[string]string, error) {
-	o, err := parseObject(raw)
+	o, err := parseObject(nil, raw, maxMembers)
 	m := make(map[string]string, len(o))
 	for _, e := range o {
 		m[string(e.key)] = string(e.value)
 	}
 	return m, err
+}
+
+// ValidJSON is json.Valid as this package sees it: with a bound to the depth.
+func ValidJSON(raw []byte) bool {
+	i := skipValue(raw, skipSpace(raw, 0), maxDepth)
+	return i != notJSON && skipSpace(raw, i) == len(raw)
+}
+
+// IsObject parses a JSON object and throws it away.
+func IsObject(raw []byte) bool {
+	var room [16]member
+	_, err := parseObject(room[:0], raw, maxMembers)
+	return err == nil
 }
 
 // OpenBody opens a v3 body as if its signature were good.

@@ -13,13 +13,19 @@ type fields struct {
 }
 
 // id reads an identifier; "" when it is absent or unusable.
-func (f *fields) id(key string) string {
+func (f *fields) id(key string) string { return string(f.idInPlace(key)) }
+
+// names reports whether an identifier is there and usable.
+func (f *fields) names(key string) bool { return len(f.idInPlace(key)) > 0 }
+
+// idInPlace is id without a copy.
+func (f *fields) idInPlace(key string) []byte {
 	s, ok := f.text(key)
-	if ok && (s == "" || isID(s)) {
+	if ok && (len(s) == 0 || isID(s)) {
 		return s
 	}
 	f.spoil(key)
-	return ""
+	return nil
 }
 
 // minor reads an amount in the currency's minor unit: an integer of at least 0
@@ -67,10 +73,11 @@ func isCurrency(s string) bool {
 	return true
 }
 
+var beijing = time.FixedZone("CST", 8*60*60)
+
 // parseTime reads the ways in which WeChat Pay writes a time, as UTC; zero when
 // it is none of them. Times without an offset are Beijing's.
 func parseTime(s string) time.Time {
-	beijing := time.FixedZone("CST", 8*60*60)
 	for _, layout := range [...]string{time.RFC3339, "20060102150405", time.DateTime} {
 		if t, err := time.ParseInLocation(layout, s, beijing); err == nil {
 			return t.UTC()

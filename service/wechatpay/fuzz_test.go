@@ -153,31 +153,6 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzParseObject compares with encoding/json.
-func FuzzParseObject(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":1}`, ` { "a" : [ 1 , {"b":"]}"} ] , "\u0062" : "x\\" } `, `{"a":1,"A":2}`, `[]`, `{"a":{"b":"\""}}`, `null`, ``} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := wechatpay.ParseObject(raw)
-		if err != nil {
-			return
-		}
-		var want map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &want); err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(raw), `\`) && len(got) != len(want) {
-			t.Fatalf("%d members, want %d", len(got), len(want))
-		}
-		for key, value := range want {
-			if mine, ok := got[key]; ok && mine != strings.TrimSpace(string(value)) {
-				t.Errorf("%q: %s, want %s", key, mine, value)
-			}
-		}
-	})
-}
-
 // FuzzParseXML: what was read can be written and read again.
 func FuzzParseXML(f *testing.F) {
 	for _, m := range messages(f) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"strings"
 )
 
 const (
@@ -21,33 +20,32 @@ type object []member
 
 type member struct{ key, value []byte }
 
-// parseObject reads the outermost level of a JSON document.
-func parseObject(raw []byte) (object, error) {
-	if !json.Valid(raw) || depth(raw) > maxDepth {
-		return nil, errNotObject
-	}
-	return members(raw)
-}
-
-// members splits one object, which must be a piece of valid JSON.
-func members(raw []byte) (object, error) {
+// parseObject splits the outermost level of a JSON document and validates all
+// of it in the same pass. The members point into raw; they are appended to o, up
+// to limit of them.
+func parseObject(o object, raw []byte, limit int) (object, error) {
 	i := skipSpace(raw, 0)
-	if raw[i] != '{' {
+	if at(raw, i) != '{' {
 		return nil, errNotObject
 	}
-	o := make(object, 0, 24)
-	for i = skipSpace(raw, i+1); raw[i] != '}'; {
-		end := valueEnd(raw, i)
-		key, ok := unquote(raw[i:end])
-		if !ok || len(o) == maxMembers || o.has(key) {
+	i = skipSpace(raw, i+1)
+	for more := at(raw, i) != '}'; more; {
+		keyEnd, value, end := skipMember(raw, i, maxDepth-1)
+		if end == notJSON {
 			return nil, errNotObject
 		}
-		i = skipSpace(raw, skipSpace(raw, end)+1) // over the colon
-		end = valueEnd(raw, i)
-		o = append(o, member{key, raw[i:end]})
-		if i = skipSpace(raw, end); raw[i] == ',' {
+		key, ok := unquote(raw[i:keyEnd])
+		if !ok || len(o) == limit || o.has(key) {
+			return nil, errNotObject
+		}
+		o = append(o, member{key, raw[value:end]})
+		i = skipSpace(raw, end)
+		if more = at(raw, i) == ','; more {
 			i = skipSpace(raw, i+1)
 		}
+	}
+	if at(raw, i) != '}' || skipSpace(raw, i+1) != len(raw) {
+		return nil, errNotObject
 	}
 	return o, nil
 }
@@ -72,23 +70,22 @@ func (o object) raw(key string) []byte {
 	return nil
 }
 
-// text is the string at a key: "" when absent, not ok when it is no string.
-func (o object) text(key string) (s string, ok bool) {
+// text is the string at a key: empty when absent, not ok when it is no string.
+func (o object) text(key string) (s []byte, ok bool) {
 	raw := o.raw(key)
 	if raw == nil {
-		return "", true
+		return nil, true
 	}
-	b, ok := unquote(raw)
-	return string(b), ok
+	return unquote(raw)
 }
 
-// object is the object at a key: empty when absent.
-func (o object) object(key string) (object, error) {
+// object appends the members of the object at a key to inner: none when absent.
+func (o object) object(inner object, key string) (object, error) {
 	raw := o.raw(key)
 	if raw == nil {
 		return nil, nil
 	}
-	return members(raw)
+	return parseObject(inner, raw, maxMembers)
 }
 
 // unquote gives a JSON string's content, without a copy where nothing is escaped.
@@ -104,65 +101,4 @@ func unquote(raw []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return []byte(s), true
-}
-
-func skipSpace(raw []byte, i int) int {
-	for i < len(raw) && strings.IndexByte(" \t\r\n", raw[i]) >= 0 {
-		i++
-	}
-	return i
-}
-
-// valueEnd is the index after the value that starts at i.
-func valueEnd(raw []byte, i int) int {
-	level := 0
-	for ; i < len(raw); i++ {
-		switch raw[i] {
-		case '"':
-			i = stringEnd(raw, i)
-			if level == 0 {
-				return i + 1
-			}
-		case '{', '[':
-			level++
-		case '}', ']':
-			if level--; level == 0 {
-				return i + 1
-			} else if level < 0 {
-				return i
-			}
-		case ',', ' ', '\t', '\r', '\n':
-			if level == 0 {
-				return i
-			}
-		}
-	}
-	return i
-}
-
-// stringEnd is the index of the quote that ends the string starting at i.
-func stringEnd(raw []byte, i int) int {
-	for i++; raw[i] != '"'; i++ {
-		if raw[i] == '\\' {
-			i++
-		}
-	}
-	return i
-}
-
-// depth is how deeply a piece of valid JSON nests.
-func depth(raw []byte) int {
-	level, deepest := 0, 0
-	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '"':
-			i = stringEnd(raw, i)
-		case '{', '[':
-			level++
-			deepest = max(deepest, level)
-		case '}', ']':
-			level--
-		}
-	}
-	return deepest
 }

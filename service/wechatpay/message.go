@@ -18,7 +18,7 @@ type message struct {
 // read says what a decrypted resource is about and whether it is this merchant's.
 func (m *merchant) read(b body, plaintext []byte) (callback.Notification, *callback.Refusal) {
 	n := m.partial(b)
-	top, err := parseObject(plaintext)
+	top, err := parseObject(make(object, 0, 24), plaintext, maxMembers)
 	if err != nil {
 		return refuse(n, callback.ReasonMalformed, "the decrypted resource is not a JSON object with unambiguous keys")
 	}
@@ -54,7 +54,7 @@ func (msg *message) readIDs() {
 	n.State = msg.first("trade_state", "refund_status", "state")
 	n.ResultCode = n.State
 	if at, ok := msg.text("success_time"); ok {
-		n.Succeeded = parseTime(at)
+		n.Succeeded = parseTime(string(at))
 	}
 }
 
@@ -83,10 +83,10 @@ func (m *merchant) owns(msg *message) bool {
 }
 
 func (msg *message) receivedBy(mchID string) bool {
-	receiver, err := msg.object.object("receiver")
+	receiver, err := msg.object.object(nil, "receiver")
 	if err != nil {
 		return false
 	}
 	account, ok := receiver.text("account")
-	return ok && account == mchID
+	return ok && string(account) == mchID
 }

@@ -212,7 +212,7 @@ func secretProblems(field string, secrets [][]byte) (problems []string) {
 		switch {
 		case len(s) != 32:
 			problems = append(problems, fmt.Sprintf("%s #%d: has %d bytes and must have exactly 32: look for a line break or a space at its end", field, i+1, len(s)))
-		case !isVisible(string(s)):
+		case !isVisible(s):
 			problems = append(problems, fmt.Sprintf("%s #%d: has characters other than visible ASCII: look for a line break or a space", field, i+1))
 		case seen[string(s)]:
 			problems = append(problems, fmt.Sprintf("%s #%d: is given twice", field, i+1))

@@ -113,7 +113,10 @@ var (
 // isEncrypted reports whether a body is a v3 envelope and holds nothing that is
 // not one of its fields, so that what it says in clear is nobody's data.
 func isEncrypted(raw []byte) bool {
-	outer, err := parseObject(raw)
+	// The room for more members than an envelope has is the limit, too: anybody
+	// can make us compare many long keys.
+	var room [2][8]member
+	outer, err := parseObject(room[0][:0], raw, len(room[0]))
 	if err != nil {
 		return false
 	}
@@ -122,7 +125,7 @@ func isEncrypted(raw []byte) bool {
 			return false
 		}
 	}
-	inner, err := outer.object("resource")
+	inner, err := parseObject(room[1][:0], outer.raw("resource"), len(room[1]))
 	if err != nil {
 		return false
 	}
@@ -134,8 +137,9 @@ func isEncrypted(raw []byte) bool {
 	encoded, _ := inner.text("ciphertext")
 	nonce, _ := inner.text("nonce")
 	algorithm, _ := inner.text("algorithm")
-	_, err = parseResource(encoded, nonce, "")
-	return err == nil && algorithm == resourceAlgorithm
+	var ciphertext [4 << 10]byte
+	_, err = parseResource(ciphertext[:0], encoded, nonce, nil)
+	return err == nil && string(algorithm) == resourceAlgorithm
 }
 
 func fits(m member, limits map[string]int) bool {

@@ -13,14 +13,14 @@ func readTransaction(msg *message) {
 	msg.n.Kind = callback.Unclassified
 	switch {
 	case msg.raw("combine_out_trade_no") != nil:
-		if msg.id("combine_out_trade_no") != "" && msg.raw("sub_orders") != nil {
+		if msg.names("combine_out_trade_no") && msg.raw("sub_orders") != nil {
 			msg.n.Kind = callback.CombinedPayment
 		}
 	case msg.raw("receiver") != nil && msg.raw("trade_state") == nil:
 		msg.n.Kind = callback.ProfitSharing
 	case msg.raw("sp_mchid") != nil:
 		// Parking (停车) has this shape too, with parking_info beside it.
-		if msg.id("trade_state") == "SUCCESS" && msg.id("out_trade_no") != "" {
+		if string(msg.idInPlace("trade_state")) == "SUCCESS" && msg.names("out_trade_no") {
 			msg.n.Kind = callback.PartnerPayment
 		}
 	default:
@@ -32,14 +32,15 @@ func readTransaction(msg *message) {
 // (trade_type PAP) included.
 func readPayment(msg *message) {
 	for _, key := range [...]string{"mchid", "out_trade_no", "transaction_id", "trade_type", "trade_state"} {
-		if msg.id(key) == "" {
+		if !msg.names(key) {
 			return
 		}
 	}
 	if msg.n.State != "SUCCESS" {
 		return
 	}
-	amount, err := msg.object.object("amount")
+	var room [8]member
+	amount, err := msg.object.object(room[:0], "amount")
 	if err != nil {
 		msg.spoil("amount")
 		return
@@ -64,7 +65,7 @@ var refundStates = map[string]string{
 // readRefund reads a direct refund. Its amounts carry no currency, which then
 // is CNY: https://pay.weixin.qq.com/doc/v3/merchant/4012791865
 func readRefund(msg *message) {
-	if msg.id("refund_status") != refundStates[msg.n.EventType] {
+	if string(msg.idInPlace("refund_status")) != refundStates[msg.n.EventType] {
 		msg.spoil("refund_status")
 	}
 	if msg.raw("sp_mchid") != nil {
@@ -73,11 +74,12 @@ func readRefund(msg *message) {
 	}
 	msg.n.Kind = callback.Other // until it is known to be whole
 	for _, key := range [...]string{"mchid", "out_trade_no", "transaction_id", "out_refund_no", "refund_id"} {
-		if msg.id(key) == "" {
+		if !msg.names(key) {
 			msg.spoil(key)
 		}
 	}
-	amount, err := msg.object.object("amount")
+	var room [8]member
+	amount, err := msg.object.object(room[:0], "amount")
 	if err != nil {
 		msg.spoil("amount")
 		return
@@ -102,7 +104,8 @@ func readRefund(msg *message) {
 
 // currency is the amount's currency, "" when it names none.
 func (msg *message) currency(amount object) string {
-	s, ok := amount.text("currency")
+	text, ok := amount.text("currency")
+	s := string(text)
 	if !ok || s != "" && !isCurrency(s) {
 		msg.spoil("amount.currency")
 		return ""
