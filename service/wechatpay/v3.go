@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +34,8 @@ func (r *ring) openV3(env callback.Envelope) (callback.Notification, *callback.R
 	}
 	n, refusal := m.openBody(env.Body, env.Received)
 	if stale := judgeTime(env); stale != nil {
-		stale.Notification = &n
+		known := n // so that n itself need not leave the stack
+		stale.Notification = &known
 		if refusal != nil {
 			stale.Notification = refusal.Notification
 		}
@@ -84,6 +84,10 @@ func missingHeaders(s callback.Signature) string {
 	return strings.Join(missing, ", ")
 }
 
+// strictBase64 takes no second spelling of a signature: a lax decoder does not
+// look at the unused bits of the last character.
+var strictBase64 = base64.StdEncoding.Strict()
+
 // verifySignature goes from cheap to dear: only a well-formed signature by a
 // key we hold costs an RSA operation.
 func (m *merchant) verifySignature(s callback.Signature, env callback.Envelope) *callback.Refusal {
@@ -112,9 +116,7 @@ func (m *merchant) verifySignature(s callback.Signature, env callback.Envelope) 
 	case len(s.Value) != base64.StdEncoding.EncodedLen(key.key.Size()):
 		return invalid("Wechatpay-Signature does not have the length of a signature by this key")
 	}
-	// Strict: otherwise the unused bits of the last character could be changed
-	// without changing the signature.
-	signature, err := base64.StdEncoding.Strict().DecodeString(s.Value)
+	signature, err := strictBase64.DecodeString(s.Value)
 	if err != nil {
 		return invalid("Wechatpay-Signature is not base64")
 	}
@@ -128,11 +130,14 @@ func (m *merchant) verifySignature(s callback.Signature, env callback.Envelope) 
 // digest hashes timestamp, nonce and body, each ended by one line feed; header
 // texts and body count exactly as sent.
 func digest(s callback.Signature, body []byte) []byte {
+	head := make([]byte, 0, maxTimestamp+maxNonce+2)
+	head = append(append(head, s.Timestamp...), '\n')
+	head = append(append(head, s.Nonce...), '\n')
 	h := sha256.New()
-	_, _ = io.WriteString(h, s.Timestamp+"\n"+s.Nonce+"\n")
+	_, _ = h.Write(head)
 	_, _ = h.Write(body)
-	_, _ = h.Write([]byte{'\n'})
-	return h.Sum(nil)
+	_, _ = h.Write(head[len(head)-1:]) // a line feed
+	return h.Sum(head[:0])
 }
 
 func (m *merchant) unknownSerial(serial string) string {
