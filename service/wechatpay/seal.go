@@ -137,7 +137,7 @@ func isEncrypted(raw []byte) bool {
 	encoded, _ := inner.text("ciphertext")
 	nonce, _ := inner.text("nonce")
 	algorithm, _ := inner.text("algorithm")
-	var ciphertext [4 << 10]byte
+	var ciphertext [4 << 10]byte // as long as they get; a longer one is allocated
 	_, err = parseResource(ciphertext[:0], encoded, nonce, nil)
 	return err == nil && string(algorithm) == resourceAlgorithm
 }
