@@ -45,7 +45,10 @@ var mariadb = product{
 			"--batch", "--skip-column-names",
 		}
 	},
-	account:  fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", User, Password),
+	account: fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", User, Password),
+	tls: func(certificate, key string) []string {
+		return []string{"ssl-cert=" + certificate, "ssl-key=" + key}
+	},
 	create:   "CREATE DATABASE %[1]s; GRANT ALL ON %[1]s.* TO '" + User + "'@'%%'",
 	drop:     "DROP DATABASE IF EXISTS %s",
 	socket:   mariadbSocket,

@@ -43,8 +43,11 @@ var postgres = product{
 		}
 	},
 	account: fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", User, Password),
-	create:  "CREATE DATABASE %[1]s OWNER " + User,
-	drop:    "DROP DATABASE IF EXISTS %s WITH (FORCE)",
+	tls: func(certificate, key string) []string {
+		return []string{"ssl=on", "ssl_cert_file=" + certificate, "ssl_key_file=" + key}
+	},
+	create: "CREATE DATABASE %[1]s OWNER " + User,
+	drop:   "DROP DATABASE IF EXISTS %s WITH (FORCE)",
 	socket: func(s *Server) string {
 		return filepath.Join(s.guard.dir, ".s.PGSQL."+strconv.Itoa(s.port))
 	},

@@ -45,12 +45,13 @@ type product struct {
 	user     string // who runs it where we are root: it refuses to be
 	install  func(s *Server) []string
 	serve    func(s *Server) []string
-	client   func(s *Server) []string // reads SQL from its input
-	account  string                   // SQL that makes the account of our URLs
-	create   string                   // SQL that gives it a database
-	drop     string                   // SQL that takes it away
-	query    string                   // of our URLs
-	socket   func(s *Server) string   // in the folder, where nobody else can answer
+	client   func(s *Server) []string               // reads SQL from its input
+	account  string                                 // SQL that makes the account of our URLs
+	tls      func(certificate, key string) []string // settings
+	create   string                                 // SQL that gives it a database
+	drop     string                                 // SQL that takes it away
+	query    string                                 // of our URLs
+	socket   func(s *Server) string                 // in the folder, where nobody else can answer
 	ready    func(conn net.Conn) error
 	answered func(sent []byte) bool // reports whether a COMMIT is, by all that was sent since
 	gentle   syscall.Signal         // stops it, whoever is connected
@@ -96,6 +97,7 @@ type Server struct {
 	noSync    bool
 	settings  []string
 	disk      int // megabytes, or 0
+	identity  *identity
 	databases atomic.Int64
 
 	mu        sync.Mutex // starts and ends exclude each other
@@ -133,7 +135,7 @@ func New(e Engine, options ...Option) (*Server, error) {
 
 // make prepares the data, and starts with them.
 func (s *Server) make(ctx context.Context) error {
-	if err := s.mount(ctx); err != nil {
+	if err := errors.Join(s.mount(ctx), s.identify()); err != nil {
 		return err
 	}
 	install := s.product.install(s)
