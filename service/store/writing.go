@@ -66,6 +66,9 @@ func (w *writing) apart(do func() error) error {
 		return err
 	}
 	err := do()
+	if w.db.gaveWay(err) {
+		return err // all of it is tried again, and MySQL has undone all of it: the savepoint, too
+	}
 	if err != nil {
 		if _, undo := w.tx.ExecContext(w.ctx, "ROLLBACK TO SAVEPOINT apart"); undo != nil {
 			return fmt.Errorf("store: undoing one row: %w", undo)
