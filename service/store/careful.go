@@ -11,20 +11,21 @@ import (
 )
 
 // write puts a batch into one transaction: the proven arrivals first, then the
-// strangers', each apart so that none of them can fail a proven one. Carefully,
-// every arrival is apart, and one that the database refuses leaves a bare row.
-// The verdicts are in the order in which it leaves the jobs.
-func (d *DB) write(ctx context.Context, jobs []*job, carefully bool) ([]verdict, error) {
+// strangers', each apart so that none of them can fail a proven one. If that could
+// not be done because of one of them, every arrival is apart: one that the
+// database refuses leaves a bare row, and one whose row another client holds fails
+// alone. The verdicts are in the order in which it leaves the jobs.
+func (d *DB) write(ctx context.Context, jobs []*job, because error) ([]verdict, error) {
 	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(a.rank(), b.rank()) })
 	strangers := slices.IndexFunc(jobs, (*job).stray)
 	if strangers < 0 {
 		strangers = len(jobs)
 	}
 	var verdicts []verdict
-	err := d.transactIn(ctx, func(w *writing) (err error) {
+	do := func(w *writing) (err error) {
 		apart := jobs
 		verdicts = nil
-		if !carefully {
+		if because == nil {
 			apart = jobs[strangers:]
 			if verdicts, err = w.together(jobs[:strangers]); err != nil {
 				return err
@@ -32,13 +33,20 @@ func (d *DB) write(ctx context.Context, jobs []*job, carefully bool) ([]verdict,
 		}
 		for _, j := range apart {
 			v, err := w.carefully(j, w.arrive)
-			if err != nil {
+			switch {
+			case because != nil && d.blocked(err):
+				v = verdict{failure: d.unconfirmed(err)}
+			case err != nil:
 				return err
 			}
 			verdicts = append(verdicts, v)
 		}
 		return nil
-	})
+	}
+	if d.blocked(because) {
+		do = hurried(do) // they have waited long enough
+	}
+	err := d.transactIn(ctx, do)
 	return verdicts, err
 }
 
@@ -110,6 +118,11 @@ func (w *writing) poisonable(what string, do func() error) error {
 func isPanic(err error) bool {
 	var p panicError
 	return errors.As(err, &p)
+}
+
+// unconfirmed is why a callback has no receipt.
+func (d *DB) unconfirmed(err error) *callback.Refusal {
+	return callback.Refuse(callback.ReasonStoreUnavailable, "the database did not confirm the commit: "+d.explain(err)).Because(err)
 }
 
 // rejected reports whether the data is at fault rather than the database: a row

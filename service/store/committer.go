@@ -82,15 +82,15 @@ func (d *DB) commit(batch []*job) {
 	ctx, cancel := context.WithTimeout(context.Background(), d.opts.CommitTimeout)
 	defer cancel()
 	ctx, trace, end := d.hook(ctx, len(live), time.Since(live[0].queued))
-	verdicts, err := d.write(ctx, live, false)
-	for poisoned := -1; d.rejected(err) && poisoned < len(d.poison); {
+	verdicts, err := d.write(ctx, live, nil)
+	for poisoned := -1; (d.rejected(err) || d.blocked(err)) && poisoned < len(d.poison); {
 		poisoned = len(d.poison)
-		verdicts, err = d.write(ctx, live, true)
+		verdicts, err = d.write(ctx, live, err)
 	}
 	clear(d.poison)
 	end(err)
 	if err != nil {
-		failure := callback.Refuse(callback.ReasonStoreUnavailable, "the database did not confirm the commit: "+d.explain(err)).Because(err)
+		failure := d.unconfirmed(err)
 		for _, j := range live {
 			j.done <- result{failure: failure}
 		}
@@ -116,6 +116,9 @@ func (d *DB) explain(err error) string {
 
 // result is where a verdict becomes a receipt: after the commit, nowhere else.
 func (v verdict) result(trace string) result {
+	if v.failure != nil {
+		return result{failure: v.failure}
+	}
 	if v.Row != "" {
 		v.Trail.Commit = trace
 	}

@@ -56,6 +56,12 @@ type dialect struct {
 	// transient reports whether the same transaction may pass at once: writers
 	// met, and this one was chosen to give way.
 	transient func(error) bool
+	// blocked reports whether another client held what was wanted, and did not
+	// let go. What wants something else may pass.
+	blocked func(error) bool
+	// hurry has the statements that follow in a transaction hardly wait for
+	// another client; calm, unless it is empty, ends that.
+	hurry, calm string
 	// explain says what was wrong with the engine, in words that hold no data.
 	explain func(error) string
 	// fault is a server's code for an error and its own message, which may name

@@ -26,6 +26,17 @@ func TestEngines(t *testing.T) {
 	}
 }
 
+// What other clients of a server do to our rows.
+func TestRivals(t *testing.T) {
+	t.Parallel()
+	for _, e := range server.Engines() {
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			storetest.RunRivals(t, rivals(e))
+		})
+	}
+}
+
 // drivers are those of the store.
 var drivers = map[server.Engine]string{server.PostgreSQL: "pgx", server.MariaDB: "wxnotify-mysql"}
 

@@ -10,17 +10,29 @@ import (
 // importChunk is how many spool entries share a transaction.
 const importChunk = 128
 
+// blockedRest is how many times longer than it took an import rests that another
+// client has blocked.
+const blockedRest = 10
+
 // runImports is the one goroutine that reads the spool, beside the committer: a
 // spool whose disk hangs must not hold up a database that is well.
 func (d *DB) runImports() {
 	defer close(d.imported)
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	transact := func(do func(*writing) error) error { return d.request(context.Background(), do) }
+	var rest time.Time
+	transact := func(do func(*writing) error) error {
+		began := time.Now()
+		err := d.request(context.Background(), hurried(do))
+		if d.blocked(err) { // and the callbacks were, too
+			rest = time.Now().Add(blockedRest * time.Since(began))
+		}
+		return err
+	}
 	for {
 		select {
-		case <-tick.C:
-			for d.importSpool(transact) == importChunk {
+		case now := <-tick.C:
+			for now.After(rest) && d.importSpool(transact) == importChunk {
 			}
 		case <-d.stop:
 			for d.importSpool(transact) > 0 {

@@ -39,6 +39,9 @@ func mysqlDialect() dialect {
 		missing:    func(err error) bool { return mysqlNumber(err) == 1146 },
 		rejects:    mysqlRejects,
 		transient:  mysqlTransient,
+		blocked:    func(err error) bool { return mysqlNumber(err) == 1205 },
+		hurry:      mysqlWaits("IF(version() LIKE '%MariaDB%', 0, 1)"), // MySQL takes no 0
+		calm:       mysqlWaits(strconv.Itoa(Options{}.lockWait())),
 		explain:    mysqlExplain,
 		fault:      mysqlFault,
 	}
@@ -137,9 +140,10 @@ func mysqlDSN(o Options) (string, error) {
 	if !o.migrating {
 		c.ReadTimeout, c.WriteTimeout = time.Minute, time.Minute
 	}
+	wait := strconv.Itoa(o.lockWait())
 	c.Params = map[string]string{
 		"sql_mode": "'" + strict + "'", "time_zone": "'+00:00'",
-		"innodb_lock_wait_timeout": "4", "lock_wait_timeout": "4", // on rows and on tables: who waits for one lets nobody pass
+		"innodb_lock_wait_timeout": wait, "lock_wait_timeout": wait, // on rows and on tables
 	}
 	for name, value := range u.Query() {
 		switch {
@@ -187,6 +191,11 @@ func mysqlGuard(read readBack) (string, error) {
 		return "", fmt.Errorf("%w: %s's sql_mode is %q, without STRICT_ALL_TABLES: is there a pooler between that drops the settings of a session? Name the server itself in store.url", ErrUnsafe, name, mode)
 	}
 	return fmt.Sprintf("%s %s, innodb_flush_log_at_trx_commit %s", name, version, flush), nil
+}
+
+// mysqlWaits sets how many seconds a statement waits for a row, and for a table.
+func mysqlWaits(seconds string) string {
+	return fmt.Sprintf("SET SESSION innodb_lock_wait_timeout = %s, lock_wait_timeout = %[1]s", seconds)
 }
 
 // mysqlNumber is the number of a server's error.

@@ -63,6 +63,16 @@ type Options struct {
 	disk      func(disk) disk // what the tests put in front of the spool's file
 }
 
+// lockWait is how many seconds a statement waits for another client. Callbacks
+// wait behind it, and have 2.5 s; half of that is left to those beside the one
+// that is held. A migration waits until an autovacuum has let go, after 1 s.
+func (o Options) lockWait() int {
+	if o.migrating {
+		return 2
+	}
+	return 1
+}
+
 func (o Options) withDefaults() (Options, error) {
 	if (o.Path == "") == (o.URL == "") {
 		return o, errors.New("store: name either the path of a file or the address of a server")

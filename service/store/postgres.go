@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,7 +27,7 @@ func postgresDialect() dialect {
 		goose:      goose.DialectPostgres,
 		migrations: embeddedMigrations(postgresMigrations, "migrations/postgres"),
 		writer: func(o Options) (string, error) {
-			return postgresDSN(o, map[string]string{"lock_timeout": "4s"})
+			return postgresDSN(o, map[string]string{"lock_timeout": strconv.Itoa(o.lockWait()) + "s"})
 		},
 		reader: func(o Options) (string, error) {
 			return postgresDSN(o, map[string]string{"default_transaction_read_only": "on"})
@@ -44,6 +45,8 @@ func postgresDialect() dialect {
 		missing:   func(err error) bool { return postgresCode(err) == "42P01" },
 		rejects:   postgresRejects,
 		transient: postgresTransient,
+		blocked:   func(err error) bool { return postgresCode(err) == "55P03" },
+		hurry:     "SET LOCAL lock_timeout = '10ms'", // 0 would be for ever
 		explain:   postgresExplain,
 		fault:     postgresFault,
 	}

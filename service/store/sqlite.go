@@ -52,6 +52,7 @@ func sqliteDialect() dialect {
 		missing:    func(err error) bool { return strings.Contains(err.Error(), "no such table") },
 		rejects:    sqliteRejects,
 		transient:  func(error) bool { return false }, // there is one writer
+		blocked:    func(error) bool { return false }, // and it has one lock for everything
 		explain:    sqliteExplain,
 		patient:    true, // no lock is waited for longer than busy_timeout
 		checkpoint: "PRAGMA wal_checkpoint(TRUNCATE)",

@@ -193,7 +193,7 @@ func (d *DB) payStrays() {
 	if len(debts) == 0 {
 		return
 	}
-	err := d.transact(func(w *writing) error {
+	err := d.transact(hurried(func(w *writing) error {
 		for _, debt := range debts {
 			err := w.apart(func() error { return w.pay(debt) })
 			if err != nil && !d.dialect.rejects(err) {
@@ -201,7 +201,7 @@ func (d *DB) payStrays() {
 			}
 		}
 		return nil
-	})
+	}))
 	if err == nil {
 		d.strays.paid(debts, d.opts.Now())
 	}

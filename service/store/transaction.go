@@ -25,6 +25,29 @@ func (d *DB) gaveWay(err error) bool {
 	return err != nil && (d.dialect.transient(err) || errors.Is(err, errChanged))
 }
 
+// blocked reports whether another client held a row, and did not let go.
+func (d *DB) blocked(err error) bool { return err != nil && d.dialect.blocked(err) }
+
+// hurried is do, which another client that holds a row makes fail at once: it can
+// be done later, and callbacks wait for it now.
+func hurried(do func(*writing) error) func(*writing) error {
+	return func(w *writing) error {
+		if w.db.dialect.hurry == "" {
+			return do(w)
+		}
+		if _, err := w.tx.ExecContext(w.ctx, w.db.dialect.hurry); err != nil {
+			return err
+		}
+		err := do(w)
+		if w.db.dialect.calm != "" {
+			if _, calm := w.tx.ExecContext(w.ctx, w.db.dialect.calm); err == nil {
+				err = calm
+			}
+		}
+		return err
+	}
+}
+
 func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 	if err := d.reconnect(ctx); err != nil {
 		return err
@@ -61,7 +84,7 @@ func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 			err = fmt.Errorf("%w (and the rollback: %w)", err, undo)
 		}
 	}
-	if !d.rejected(err) && !d.gaveWay(err) {
+	if !d.rejected(err) && !d.gaveWay(err) && !d.blocked(err) {
 		d.failed(err)
 	}
 	return err

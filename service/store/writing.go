@@ -26,6 +26,7 @@ type writing struct {
 type verdict struct {
 	callback.Commit
 	refusal *callback.Refusal
+	failure *callback.Refusal // nothing was written
 }
 
 // known is the verdict on one copy.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // ErrBroken is what a broken database answers.
@@ -16,6 +17,8 @@ var ErrBroken = errors.New("storetest: the disk is on fire")
 // Its zero value is sound. Open fits [store.Options].
 type Faults struct {
 	mu           sync.Mutex
+	dsn          func(string) string
+	opened       atomic.Int64 // how often a database was
 	exec         func(query string, args []driver.NamedValue) error
 	beforeCommit func() error
 	afterCommit  func() error
@@ -91,6 +94,10 @@ func (f *Faults) onCommit(which *func() error) error {
 
 // Open opens a database behind the faults.
 func (f *Faults) Open(name, dsn string) (*sql.DB, error) {
+	f.opened.Add(1)
+	if f.dsn != nil {
+		dsn = f.dsn(dsn)
+	}
 	db, err := sql.Open(name, dsn)
 	if err != nil {
 		return nil, err

@@ -70,13 +70,18 @@ type bench struct {
 // start opens a store on a fresh database, with faults ready and one destination.
 func start(t testing.TB, e Engine, change ...func(*store.Options)) *bench {
 	t.Helper()
+	return open(t, e, options(t, e, change))
+}
+
+func options(t testing.TB, e Engine, change []func(*store.Options)) store.Options {
+	t.Helper()
 	o := e.Options(t)
 	o.SpoolSize = 256 << 10
 	o.Destinations = []string{"shop"}
 	for _, c := range change {
 		c(&o)
 	}
-	return open(t, e, o)
+	return o
 }
 
 func open(t testing.TB, e Engine, o store.Options) *bench {
