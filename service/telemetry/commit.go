@@ -52,6 +52,9 @@ func (t *Telemetry) Commit(ctx context.Context, size int, waited time.Duration) 
 	ctx, span := t.tracer.Start(ctx, SpanCommit, trace.WithNewRoot(), trace.WithAttributes(
 		attribute.Int(AttrBatchSize, size), attribute.Float64(AttrBatchWaited, waited.Seconds())))
 	t.inst.batch.Record(ctx, int64(size))
+	if !span.IsRecording() {
+		return ctx, traceparent(span.SpanContext()), func(error) {}
+	}
 	c := &commit{}
 	//nolint:spancheck // as above
 	return context.WithValue(ctx, commitKey{}, c), traceparent(span.SpanContext()), func(err error) {

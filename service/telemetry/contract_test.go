@@ -195,7 +195,8 @@ func page() []byte {
 	p("\n## Spans\n")
 	p("`POST /wechatpay/{merchant}` → `%s`, `%s`. `%s` links to the `%s` that made its row durable, a trace of its own with the SQL spans (begin, commit, and of statements that are alike the first; `%s` counts the rest) and `%s`, `%s` (seconds).",
 		telemetry.SpanOpen, telemetry.SpanRecord, telemetry.SpanRecord, telemetry.SpanCommit, telemetry.AttrSpansOmitted, telemetry.AttrBatchSize, telemetry.AttrBatchWaited)
-	p("The server span links to the first and the previous arrival of the same notification; `%s` says which link is which. A span is an error when the failure pages somebody.\n", telemetry.AttrLink)
+	p("The server span links to the first and the previous arrival of the same notification; `%s` says which link is which. A span is an error when the failure pages somebody.", telemetry.AttrLink)
+	p("Where nothing exports traces no span is recorded, and there are no exemplars. The ids are made all the same and stand in records and rows; a stored `traceparent` then ends in `-00`.\n")
 	p("## Reasons\n")
 	p("| reason | answer | class | English | 中文 |\n|---|---|---|---|---|")
 	for _, r := range callback.Reasons() {

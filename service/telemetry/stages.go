@@ -99,6 +99,9 @@ func (s *step) returned(refusal *callback.Refusal) {
 }
 
 func (s *step) fail(reason callback.Reason, class callback.Class) {
+	if !s.span.IsRecording() {
+		return
+	}
 	s.span.SetAttributes(attribute.String(FieldReason, string(reason)), attribute.String(FieldClass, string(class)))
 	if class.Pages() {
 		s.span.SetStatus(codes.Error, "")

@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 	_ "modernc.org/sqlite"
 
 	"wxnotify/service/callback"
@@ -280,5 +281,47 @@ func TestHostileRequests(t *testing.T) {
 	}
 	if n := len(w.collect(t)["http.server.request.duration"]); n != 1 {
 		t.Errorf("50 hosts made %d series", n)
+	}
+}
+
+// TestNobodyLooksAtSpans: without anything that takes spans none is recorded, and
+// each callback has its trace's id all the same, in its row and in its record.
+func TestNobodyLooksAtSpans(t *testing.T) {
+	t.Parallel()
+	w := &watched{stderr: &buffer{}}
+	var err error
+	if w.Telemetry, err = telemetry.Start(t.Context(), telemetry.Options{Merchants: []string{"shop"}, Stderr: w.stderr}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Shutdown(context.Background()) })
+	unrecorded := func(ctx context.Context, where string) {
+		if s := trace.SpanFromContext(ctx); s.IsRecording() || !s.SpanContext().IsValid() {
+			t.Errorf("%s: recording: %v, context %v", where, s.IsRecording(), s.SpanContext())
+		}
+	}
+	var row, commit string
+	h := door(w, w.chain(world{
+		open: func(ctx context.Context, _ callback.Envelope) (callback.Notification, error) {
+			unrecorded(ctx, "open")
+			return payment(), nil
+		},
+		record: func(ctx context.Context, e callback.Entry) (callback.Receipt, error) {
+			unrecorded(ctx, "record")
+			var end func(error)
+			ctx, commit, end = w.Commit(context.Background(), 1, 0)
+			unrecorded(ctx, "commit")
+			end(errPlain)
+			row = e.Envelope.Trace
+			return callback.Committed(callback.Commit{Trail: callback.Trail{Row: "r", Commit: commit, Earlier: []string{row}}}), nil
+		},
+	}))
+	post(h, "/wechatpay/shop")
+	for what, id := range map[string]string{"row": row, "commit": commit} {
+		if sc, ok := telemetry.ParseTraceparent(id); !ok || sc.IsSampled() {
+			t.Errorf("%s: traceparent %q, want one that says: not sampled", what, id)
+		}
+	}
+	if record := w.handled(t)[0]; record["trace_id"] != row[3:35] {
+		t.Errorf("the record names the trace %v, the row %s", record["trace_id"], row)
 	}
 }

@@ -51,6 +51,9 @@ func parseTraceparent(s string) (sc trace.SpanContext, ok bool) {
 // link points from span to a span of another trace. One that cannot be read,
 // or is empty, is no link.
 func link(span trace.Span, traceparent, role string) {
+	if !span.IsRecording() {
+		return
+	}
 	if sc, ok := parseTraceparent(traceparent); ok {
 		span.AddLink(trace.Link{SpanContext: sc, Attributes: []attribute.KeyValue{attribute.String(AttrLink, role)}})
 	}
