@@ -93,7 +93,10 @@ func (s *strays) admit(row *arrival, now time.Time) (*tally, place) {
 		s.tallies[key] = t
 		return t, first
 	}
-	if t.durable && s.usedRows < s.rows && s.usedBytes+int64(len(row.Body)) <= s.bytes {
+	// Of what was shed unread, no row says more than the first; and whoever gets one
+	// waits for the queue that was too long.
+	unread := row.Reason == string(callback.ReasonOverloaded)
+	if !unread && t.durable && s.usedRows < s.rows && s.usedBytes+int64(len(row.Body)) <= s.bytes {
 		s.usedRows++
 		s.spend(row)
 		return t, sampled

@@ -38,7 +38,7 @@ func strays(t *testing.T, e Engine) {
 	})
 	t.Run("what was shed is counted exactly", func(t *testing.T) {
 		t.Parallel()
-		b := start(t, e, frozen, func(o *store.Options) { o.StrayRows = -1 })
+		b := start(t, e, frozen)
 		for range 300 {
 			b.refused(Refuse("acme", callback.ReasonOverloaded, callback.Proven, nil), callback.ReasonOverloaded)
 		}
