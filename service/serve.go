@@ -113,6 +113,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 		Accept:         heard{s.telemetry.Accept(intake), s},
 		Note:           s.store,
 		TrustedProxies: cfg.TrustedProxies,
+		Watch:          s.telemetry.HTTP,
 		Middleware:     []echo.MiddlewareFunc{s.telemetry.Route()},
 	})
 	private := web.NewPrivate(web.PrivateOptions{
@@ -127,7 +128,7 @@ func start(ctx context.Context, cfg Config, watching telemetry.Options, more ...
 	if s.private, err = web.Listen(ctx, cfg.Private.Listen, private); err != nil {
 		return nil, fmt.Errorf("private.listen: %w; stop what listens there, or set another address", err)
 	}
-	if s.public, err = web.Listen(ctx, cfg.Listen, s.telemetry.HTTP(public)); err != nil {
+	if s.public, err = web.Listen(ctx, cfg.Listen, public); err != nil {
 		return nil, fmt.Errorf("listen: %w; stop what listens there, or set another address", err)
 	}
 	s.telemetry.Watch(background, s.store, s.opener)

@@ -48,7 +48,6 @@ type commitKey struct{}
 // spans link: the returned context is for the SQL, the string is the
 // traceparent for the link, and the function ends it with the commit's result.
 func (t *Telemetry) Commit(ctx context.Context, size int, waited time.Duration) (context.Context, string, func(error)) {
-	//nolint:spancheck // ended by the function that is returned
 	ctx, span := t.tracer.Start(ctx, SpanCommit, trace.WithNewRoot(), trace.WithAttributes(
 		attribute.Int(AttrBatchSize, size), attribute.Float64(AttrBatchWaited, waited.Seconds())))
 	t.inst.batch.Record(ctx, int64(size))
@@ -56,7 +55,6 @@ func (t *Telemetry) Commit(ctx context.Context, size int, waited time.Duration) 
 		return ctx, traceparent(span.SpanContext()), func(error) {}
 	}
 	c := &commit{}
-	//nolint:spancheck // as above
 	return context.WithValue(ctx, commitKey{}, c), traceparent(span.SpanContext()), func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, "")

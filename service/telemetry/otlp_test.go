@@ -288,13 +288,13 @@ func TestLossesAreCounted(t *testing.T) {
 	t.Setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
 	t.Setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "10")
 	w := start(t, telemetry.Options{})
-	accept := w.chain(world{opens(payment()), accepts(callback.Commit{})})
-	for range 500 { // two spans and one record each
-		_, _ = accept.Accept(t.Context(), envelopeV3())
+	h := w.HTTP(httpAccept{w.chain(world{opens(payment()), accepts(callback.Commit{})}), envelopeV3()})
+	for range 500 { // three spans and one record each
+		post(h, "/wechatpay/shop")
 	}
 	got := w.collect(t)[telemetry.TelemetryDropped]
-	if n, _ := value(got, "signal", "traces"); n != 900 {
-		t.Errorf("%v spans dropped, want 900", n)
+	if n, _ := value(got, "signal", "traces"); n != 1400 {
+		t.Errorf("%v spans dropped, want 1400", n)
 	}
 	if n, _ := value(got, "signal", "logs"); n != 490 {
 		t.Errorf("%v records dropped, want 490", n)

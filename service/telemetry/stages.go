@@ -85,9 +85,14 @@ type step struct {
 	back  bool
 }
 
-func (t *Telemetry) begin(ctx context.Context, span, stage string) (context.Context, *step) {
-	ctx, s := t.tracer.Start(ctx, span)                               //nolint:spancheck // ended by step.end
-	return ctx, &step{t: t, stage: stage, span: s, began: time.Now()} //nolint:spancheck // as above
+// begin starts a stage. It has a span inside of a callback's span only: what was
+// shed at the door has none.
+func (t *Telemetry) begin(ctx context.Context, name, stage string) (context.Context, *step) {
+	span := trace.SpanFromContext(ctx)
+	if span.SpanContext().IsValid() {
+		ctx, span = t.tracer.Start(ctx, name)
+	}
+	return ctx, &step{t: t, stage: stage, span: span, began: time.Now()}
 }
 
 // returned notes how the stage ended; without it, end takes it for a panic.

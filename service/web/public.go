@@ -19,7 +19,10 @@ import (
 )
 
 // callbackRoute is where WeChat Pay's notify_url points.
-const callbackRoute = "/wechatpay/:merchant"
+const (
+	callbackFolder = "/wechatpay/"
+	callbackRoute  = callbackFolder + ":merchant"
+)
 
 // Accepter takes one callback in. Its error is a [callback.Refusal].
 type Accepter interface {
@@ -47,18 +50,24 @@ type PublicOptions struct {
 	MaxInFlight int64
 	// TrustedProxies may name the sender's address in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
+	// Watch is put around all that is let in; what is shed does not pass it. Nil:
+	// nothing is.
+	Watch func(http.Handler) http.Handler
 	// Middleware runs after routing.
 	Middleware []echo.MiddlewareFunc
 }
 
 // door is the public door.
 type door struct {
+	echo     *echo.Echo
+	inside   http.Handler // the echo, and who watches it
 	accept   Accepter
 	note     Noter
 	deadline time.Duration
 	maxBody  int64
 	most     int64
 	inFlight atomic.Int64
+	desks    desks
 }
 
 // NewPublic builds the public door: the callback route and nothing else. A POST
@@ -66,7 +75,11 @@ type door struct {
 // 404, but when it proves to be WeChat Pay's own, somebody has to hear of the
 // wrong notify_url.
 func NewPublic(o PublicOptions) http.Handler {
-	d := &door{accept: o.Accept, note: o.Note, deadline: o.Deadline, maxBody: o.MaxBody, most: o.MaxInFlight}
+	e := newEcho()
+	d := &door{
+		echo: e, inside: e, accept: o.Accept, note: o.Note,
+		deadline: o.Deadline, maxBody: o.MaxBody, most: o.MaxInFlight, desks: desks{make(chan func())},
+	}
 	if d.deadline == 0 {
 		d.deadline = 2500 * time.Millisecond
 	}
@@ -76,7 +89,9 @@ func NewPublic(o PublicOptions) http.Handler {
 	if d.most == 0 {
 		d.most = 1024
 	}
-	e := newEcho()
+	if o.Watch != nil {
+		d.inside = o.Watch(e)
+	}
 	e.IPExtractor = extractIP(o.TrustedProxies)
 	e.Pre(tidyPath)
 	e.Use(o.Middleware...)
@@ -84,7 +99,7 @@ func NewPublic(o PublicOptions) http.Handler {
 	e.Any(callbackRoute, onlyPost)
 	e.POST(callbackRoute, d.callback)
 	e.POST("/*", d.callback)
-	return e
+	return d
 }
 
 func onlyPost(c echo.Context) error {
@@ -135,61 +150,55 @@ func extractIP(trusted []netip.Prefix) echo.IPExtractor {
 }
 
 // callback is the way of one callback through the door.
-func (d *door) callback(c echo.Context) (err error) {
+func (d *door) callback(c echo.Context) error {
 	started := time.Now()
-	env := d.describe(c, started)
+	env := d.describe(c.Request(), c.Param("merchant"), started)
+	return d.handle(c.Response(), c.Request(), env, d.read)
+}
+
+// handle takes a callback in, once prepare has completed its envelope, and answers it.
+func (d *door) handle(w *echo.Response, r *http.Request, env callback.Envelope, prepare func(*echo.Response, *http.Request, *callback.Envelope)) (err error) {
 	accepted := false
 	defer func() {
 		if p := recover(); p != nil {
 			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
-			err = d.afterPanic(c, env, accepted)
+			err = d.afterPanic(w, r, env, accepted)
 		}
 	}()
 
-	if now := d.inFlight.Add(1); now > d.most {
-		env.Verdict, env.Read = shed(), time.Now()
-	} else {
-		d.read(c, &env)
-	}
-	defer d.inFlight.Add(-1)
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(c.Request().Context()), started.Add(d.deadline))
+	prepare(w, r, &env)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(r.Context()), env.Received.Add(d.deadline))
 	defer cancel()
 	accepted = true
 	receipt, refusal := d.accept.Accept(ctx, env)
 	if r := callback.AsRefusal(refusal); r != nil && r.Trail.Row == "" {
 		env.ID = "" // counted only: there is no row to note the answer on
 	}
-	return d.answer(c, env, answerTo(env.API(), receipt, refusal))
-}
-
-// shed is the verdict on what comes while too much is on its way. To verify it
-// would cost the others their deadlines, so nobody knows whose it is.
-func shed() *callback.Refusal {
-	return callback.Refuse(callback.ReasonOverloaded, "too many callbacks at once")
+	return d.answer(w, env, answerTo(env.API(), receipt, refusal))
 }
 
 // afterPanic answers for a door that broke, and records the callback if that
 // had not been tried yet.
-func (d *door) afterPanic(c echo.Context, env callback.Envelope, accepted bool) error {
+func (d *door) afterPanic(w *echo.Response, r *http.Request, env callback.Envelope, accepted bool) error {
 	refusal := callback.Refuse(callback.ReasonInternal, "panic at the door")
 	if !accepted {
 		env.Verdict = refusal
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), d.deadline)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), d.deadline)
 		defer cancel()
 		_, _ = d.accept.Accept(ctx, env)
 	}
-	if c.Response().Committed {
+	if w.Committed {
 		return nil
 	}
-	return d.answer(c, env, answerTo(env.API(), callback.Receipt{}, refusal))
+	return d.answer(w, env, answerTo(env.API(), callback.Receipt{}, refusal))
 }
 
-func (d *door) answer(c echo.Context, env callback.Envelope, a answer) error {
+func (d *door) answer(w *echo.Response, env callback.Envelope, a answer) error {
 	// The connection's deadline was set for reading the body; an answer that is
 	// late is still better than none.
-	err := a.write(c.Response())
+	err := a.write(w)
 	if d.note != nil && env.ID != "" {
 		now := time.Now()
 		d.note.Answered(env.ID, a.status, now, now.Sub(env.Received))
@@ -198,12 +207,11 @@ func (d *door) answer(c echo.Context, env callback.Envelope, a answer) error {
 }
 
 // describe makes the envelope of a request whose body has not been read.
-func (d *door) describe(c echo.Context, started time.Time) callback.Envelope {
-	r := c.Request()
-	peer, _ := netip.ParseAddr(c.RealIP())
+func (d *door) describe(r *http.Request, merchant string, started time.Time) callback.Envelope {
+	peer, _ := netip.ParseAddr(d.echo.IPExtractor(r))
 	return callback.Envelope{
 		ID:          uuid.Must(uuid.NewV7()).String(),
-		Merchant:    c.Param("merchant"),
+		Merchant:    merchant,
 		Received:    started,
 		Peer:        peer.Unmap(),
 		ContentType: r.Header.Get("Content-Type"),
@@ -220,15 +228,14 @@ func (d *door) describe(c echo.Context, started time.Time) callback.Envelope {
 
 // read takes the body in, exactly as sent. A body that breaks off is judged by
 // what came of it: it will not verify.
-func (d *door) read(c echo.Context, env *callback.Envelope) {
-	r := c.Request()
+func (d *door) read(w *echo.Response, r *http.Request, env *callback.Envelope) {
 	if r.ContentLength > d.maxBody {
 		env.Verdict, env.Read = tooLarge(), time.Now()
 		return
 	}
 	// A fifth of the time is kept for recording what came. Test recorders do not
 	// support deadlines; the server's ReadTimeout is the second lock.
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(env.Received.Add(d.deadline * 4 / 5))
+	_ = http.NewResponseController(w).SetReadDeadline(env.Received.Add(d.deadline * 4 / 5))
 	// Memory is given for what has arrived, not for what is announced: many
 	// connections that announce and send nothing must cost nothing.
 	body := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 512), usualBody)+bytes.MinRead))

@@ -252,46 +252,6 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// TestShed: what comes while too much is on its way is answered at once, unread.
-func TestShed(t *testing.T) {
-	t.Parallel()
-	reached, release := make(chan struct{}), make(chan struct{})
-	a := &accepter{answer: func(env callback.Envelope) (callback.Receipt, error) {
-		if env.Verdict != nil {
-			return callback.Receipt{}, env.Verdict
-		}
-		reached <- struct{}{}
-		<-release
-		return accepted(env)
-	}}
-	door := web.NewPublic(web.PublicOptions{Accept: a, MaxInFlight: 2})
-	answers := make(chan int, 2)
-	for range 2 {
-		go func() { answers <- serve(door, post("/wechatpay/shop", "{}")).StatusCode }()
-		<-reached
-	}
-	unread := post("/wechatpay/shop", "{}")
-	if got := serve(door, unread); got.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("status %d", got.StatusCode)
-	}
-	if rest, _ := io.ReadAll(unread.Body); string(rest) != "{}" {
-		t.Errorf("its body was read")
-	}
-	if v := a.got[2].Verdict; v == nil || v.Reason != callback.ReasonOverloaded {
-		t.Errorf("verdict %v", v)
-	}
-	close(release)
-	for range 2 {
-		if status := <-answers; status != http.StatusNoContent {
-			t.Errorf("one of the others: %d", status)
-		}
-	}
-	go func() { <-reached }()
-	if got := serve(door, post("/wechatpay/shop", "{}")); got.StatusCode != http.StatusNoContent {
-		t.Errorf("afterwards: %d", got.StatusCode)
-	}
-}
-
 // TestSenderHangsUp shows that the sender cannot cancel a commit: the context
 // has our deadline and not the client's life.
 func TestSenderHangsUp(t *testing.T) {

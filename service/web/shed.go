@@ -41,7 +41,7 @@ func (d *door) shed(w http.ResponseWriter, r *http.Request) {
 // merchantIn is what echo's router would find in the path.
 func merchantIn(urlPath string) string {
 	name, ok := strings.CutPrefix(path.Clean("/"+urlPath), callbackFolder)
-	if !ok || strings.Contains(name, "/") {
+	if !ok {
 		return ""
 	}
 	return name
