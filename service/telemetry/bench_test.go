@@ -8,6 +8,7 @@ import (
 
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"wxnotify/service/callback"
 	"wxnotify/service/telemetry"
@@ -18,12 +19,13 @@ import (
 // as well, with spans. Bare is the same intake without any of it.
 func BenchmarkAccept(b *testing.B) {
 	of := world{opens(payment()), accepts(callback.Commit{})}
+	server := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled})
 	measure := func(name string, accept telemetry.Accepter) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			env := envelopeV3()
+			ctx, env := trace.ContextWithSpanContext(b.Context(), server), envelopeV3()
 			for b.Loop() {
-				if _, err := accept.Accept(b.Context(), env); err != nil {
+				if _, err := accept.Accept(ctx, env); err != nil {
 					b.Fatal(err)
 				}
 			}

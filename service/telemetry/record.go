@@ -18,6 +18,8 @@ const (
 	idLimit = 128
 	// signatureShown is enough of a signature to recognise a probe by.
 	signatureShown = 12
+	// fieldsUsual is room for the fields of any record.
+	fieldsUsual = 32
 )
 
 // write makes the canonical record once and hands it to every output.
@@ -31,7 +33,8 @@ func (t *Telemetry) write(ctx context.Context, s *story, v verdict, took time.Du
 		return
 	}
 	r := slog.NewRecord(time.Now(), level, EventHandled, 0)
-	r.AddAttrs(fields(s, v, took, suppressed)...)
+	var room [fieldsUsual]slog.Attr // on the stack: the record copies them
+	r.AddAttrs(fields(room[:0], s, v, took, suppressed)...)
 	// Both outputs are queues; their errors are counted where they happen.
 	_ = t.handler.Handle(ctx, r)
 }
@@ -47,10 +50,9 @@ func severity(v verdict) slog.Level {
 	return slog.LevelWarn
 }
 
-// fields lists the record's fields in the order in which a person reads them.
+// fields adds the record's fields in the order in which a person reads them.
 // A field without a value is left out.
-func fields(s *story, v verdict, took time.Duration, suppressed int64) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 32)
+func fields(attrs []slog.Attr, s *story, v verdict, took time.Duration, suppressed int64) []slog.Attr {
 	text := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, clip(value, idLimit)))
@@ -132,6 +134,9 @@ func clip(s string, limit int) string {
 			}
 			s = s[:len(s)-1]
 		}
+	}
+	if utf8.ValidString(s) { // eight bytes at a time
+		return s
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
