@@ -183,7 +183,7 @@ func page() []byte {
 		}
 		p("| `%s` | %s | `%s` | %s | %s |", in.Name, in.Kind, in.Unit, labels, in.Description)
 	}
-	p("\nBesides: `http.server.*` (without `server.address` and `server.port`), `db.client.operation.duration` (`db.system.name` is sqlite, postgresql, or mysql, which MariaDB is spoken to as), and the Go runtime's `go.*`.\n")
+	p("\nBesides: `http.server.*` (without `server.address` and `server.port`, and without what is shed at the door), `db.client.operation.duration` (`db.system.name` is sqlite, postgresql, or mysql, which MariaDB is spoken to as), and the Go runtime's `go.*`.\n")
 	p("## Records\n")
 	p("One `%s` per callback: INFO when accepted or duplicate, ERROR for a proven failure, WARN for the other failures. At debug level also `%s` on entry.", telemetry.EventHandled, telemetry.EventReceived)
 	p("A flood of records of what nobody has proven (unproven, noise, shed) is thinned out: `%s` in the next record tells by how many. The counters are exact.", telemetry.FieldSuppressed)
@@ -193,7 +193,7 @@ func page() []byte {
 		p("| `%s` | %s |", f.Name, f.Meaning)
 	}
 	p("\n## Spans\n")
-	p("`POST /wechatpay/{merchant}` → `%s`, `%s`. `%s` links to the `%s` that made its row durable, a trace of its own with the SQL spans (begin, commit, and of statements that are alike the first; `%s` counts the rest) and `%s`, `%s` (seconds).",
+	p("`POST /wechatpay/{merchant}` → `%s`, `%s`. `%s` links to the `%s` that made its row durable, a trace of its own with the SQL spans (begin, commit, and of statements that are alike the first; `%s` counts the rest) and `%s`, `%s` (seconds). What is shed at the door has no span.",
 		telemetry.SpanOpen, telemetry.SpanRecord, telemetry.SpanRecord, telemetry.SpanCommit, telemetry.AttrSpansOmitted, telemetry.AttrBatchSize, telemetry.AttrBatchWaited)
 	p("The server span links to the first and the previous arrival of the same notification; `%s` says which link is which. A span is an error when the failure pages somebody.", telemetry.AttrLink)
 	p("Where nothing exports traces no span is recorded, and there are no exemplars. The ids are made all the same and stand in records and rows; a stored `traceparent` then ends in `-00`.\n")
