@@ -3,11 +3,12 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
-	"syscall"
-	"os"
+
 	"github.com/google/uuid"
 
 	"wxnotify/service/store"
@@ -55,7 +56,7 @@ func record(b *testing.B, db *store.DB, senders int) {
 					return
 				}
 				if os.Getenv("NOANS") == "" {
-				db.Answered(e.Envelope.ID, 204, time.Now(), time.Millisecond)
+					db.Answered(e.Envelope.ID, 204, time.Now(), time.Millisecond)
 				}
 			}
 		}()

@@ -97,7 +97,7 @@ func prepareRowwise(ctx context.Context, db *sqlx.DB) (inserter, error) {
 		{&in.event, "outbox", columns(outgoing{}), absent},
 	} {
 		places := strings.Repeat(", ?", len(p.columns))[2:]
-		stmt, err := db.PreparexContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", p.table, names(p.columns), places, p.ending)) //nolint:sqlclosecheck // kept for the life of the pool, which closes them
+		stmt, err := db.PreparexContext(ctx, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)%s", p.table, names(p.columns), places, p.ending))
 		*p.into = row{stmt, p.columns}
 		problems = append(problems, err)
 	}
@@ -146,7 +146,7 @@ func each[T any](w *writing, insert row, rows []T, done func(i int, r sql.Result
 	if len(rows) == 0 {
 		return nil
 	}
-	stmt := w.tx.StmtxContext(w.ctx, insert.stmt) //nolint:sqlclosecheck // the end of the transaction closes it
+	stmt := w.tx.StmtxContext(w.ctx, insert.stmt)
 	args := make([]any, len(insert.columns))
 	for i := range rows {
 		value := reflect.Indirect(reflect.ValueOf(&rows[i]).Elem())
