@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -36,7 +37,9 @@ if [ -n "$process" ]; then
 	kill -s KILL "$process"
 fi 2>/dev/null
 if mountpoint -q "$2/data"; then umount -l "$2/data" || sudo -n umount -l "$2/data"; fi 2>/dev/null
-rm -rf "$2"`
+n=0 # what a killed installation had started may still be making files
+until rm -rf "$2" 2>/dev/null || [ $n -ge 100 ]; do n=$((n + 1)); sleep 0.05; done
+[ ! -e "$2" ]`
 
 // announced tells the shell of a process before there is anything to end. While
 // it does, the shell's input stays open, even if we have ended meanwhile.
@@ -44,16 +47,12 @@ const announced = `echo $$ >&3; exec "$@" 3>&-`
 
 // newGuard makes the folder. Where we are root, it is the user's.
 func newGuard(name, user string, how syscall.Signal) (*guard, error) {
-	dir, err := os.MkdirTemp("", "wxnotify-"+name+"-")
-	if err != nil {
+	g := &guard{dir: filepath.Join(os.TempDir(), "wxnotify-"+name+"-"+rand.Text()[:10])}
+	if err := g.watch(how); err != nil { // before there is anything to remove
 		return nil, err
 	}
-	g := &guard{dir: dir}
-	if err = g.give(user); err == nil {
-		err = g.watch(how)
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	if err := errors.Join(os.Mkdir(g.dir, 0o700), g.give(user)); err != nil {
+		return nil, errors.Join(err, g.close())
 	}
 	return g, nil
 }
