@@ -84,9 +84,9 @@ func healthyRun(t *testing.T, s *stack, r *reporter) {
 	}
 	// The way to people works, or silence would mean nothing: the Watchdog came
 	// to the webhook, and never becomes a mail.
-	if !slices.ContainsFunc(s.inbox.Pages(), func(p webhook.Page) bool { return p.Receiver == "watchdog" }) {
-		t.Error("the Watchdog did not come")
-	}
+	within(t, time.Minute, "the Watchdog comes", func() bool {
+		return slices.ContainsFunc(s.inbox.Pages(), func(p webhook.Page) bool { return p.Receiver == "watchdog" })
+	})
 	if mails := s.mails.all("Watchdog"); len(mails) > 0 {
 		t.Errorf("the Watchdog was mailed: %s", mails[0].Subject)
 	}
