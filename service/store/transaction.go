@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+
+	"github.com/jmoiron/sqlx"
 )
 
 // transactIn runs do in one transaction. Errors that are not the data's fault
@@ -48,16 +51,54 @@ func hurried(do func(*writing) error) func(*writing) error {
 	}
 }
 
+// errAnew is when database/sql has made the writer's connection anew by itself.
+var errAnew = errors.New("store: the server had ended the connection")
+
+// begin begins a transaction on the connection that was checked. When the server
+// ended it, another one may answer at its address, whose commits are not durable.
+func (w *writer) begin(ctx context.Context) (tx *sqlx.Tx, release func(), err error) {
+	conn, err := w.pool.Connx(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	release = func() { _ = conn.Close() }
+	if err = conn.Raw(func(c any) error {
+		if c != w.raw {
+			return errAnew
+		}
+		return nil
+	}); err == nil {
+		tx, err = conn.BeginTxx(ctx, nil)
+	}
+	if err != nil {
+		release()
+	}
+	return tx, release, err
+}
+
 func (d *DB) try(ctx context.Context, do func(*writing) error) error {
+	err := d.tryOnce(ctx, do)
+	if errors.Is(err, errAnew) { // nothing was written
+		err = d.tryOnce(ctx, do)
+	}
+	return err
+}
+
+func (d *DB) tryOnce(ctx context.Context, do func(*writing) error) error {
 	if err := d.reconnect(ctx); err != nil {
 		return err
 	}
 	var w *writing
+	release := func() {}
 	err := guarded(func() error {
-		tx, err := d.writer.pool.BeginTxx(ctx, nil)
-		if err != nil {
+		tx, done, err := d.writer.begin(ctx)
+		switch {
+		case errors.Is(err, driver.ErrBadConn):
+			return errAnew
+		case err != nil:
 			return fmt.Errorf("store: beginning a transaction: %w", err)
 		}
+		release = done
 		if d.dialect.patient {
 			ctx = context.WithoutCancel(ctx)
 		}
@@ -72,6 +113,7 @@ func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 	})
 	switch {
 	case err == nil:
+		release()
 		d.recovered()
 		return nil
 	case isPanic(err):
@@ -84,6 +126,7 @@ func (d *DB) try(ctx context.Context, do func(*writing) error) error {
 			err = fmt.Errorf("%w (and the rollback: %w)", err, undo)
 		}
 	}
+	release()
 	if !d.rejected(err) && !d.gaveWay(err) && !d.blocked(err) {
 		d.failed(err)
 	}

@@ -2,8 +2,11 @@ package storetest
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +79,32 @@ func durable(t *testing.T, e Engine) {
 		if len(b.outstanding()) != 0 {
 			t.Error("an accepted notification is outstanding")
 		}
+	})
+	t.Run("a connection in place of one that has ended is checked too", func(t *testing.T) {
+		t.Parallel()
+		b := start(t, e)
+		var checked atomic.Int64
+		unsafe := func(err error) {
+			b.faults.OnExec(func(query string, _ []driver.NamedValue) error {
+				if strings.HasPrefix(query, "PRAGMA synchronous") || strings.HasPrefix(query, "SHOW fsync") || strings.HasSuffix(query, "flush_log_at_trx_commit") {
+					checked.Add(1)
+					return err
+				}
+				return nil
+			})
+		}
+		unsafe(nil)
+		b.accept(Payment("1", 100))
+		b.faults.Drop()
+		if r := b.accept(Payment("2", 100)); r.Duplicate() || checked.Load() != 1 {
+			t.Errorf("receipt %+v, checked %d times", r, checked.Load())
+		}
+		unsafe(store.ErrUnsafe)
+		b.faults.Drop()
+		if r := b.refused(Arrive(Payment("3", 100)), callback.ReasonStoreUnavailable); !errors.Is(r, store.ErrUnsafe) || !r.Trail.Spooled {
+			t.Errorf("refusal %v, trail %+v", r.Unwrap(), r.Trail)
+		}
+		b.heal()
 	})
 	t.Run("hooks cannot hurt", func(t *testing.T) {
 		t.Parallel()

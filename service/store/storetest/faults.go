@@ -19,6 +19,7 @@ type Faults struct {
 	mu           sync.Mutex
 	dsn          func(string) string
 	opened       atomic.Int64 // how often a database was
+	drops        atomic.Int64
 	exec         func(query string, args []driver.NamedValue) error
 	beforeCommit func() error
 	afterCommit  func() error
@@ -50,6 +51,10 @@ func (f *Faults) Break() {
 	f.OnExec(func(string, []driver.NamedValue) error { return ErrBroken })
 	f.BeforeCommit(func() error { return ErrBroken })
 }
+
+// Drop ends all connections, as a server does that stops. Where nothing is on its
+// way, the next to use one gets another without noticing.
+func (f *Faults) Drop() { f.drops.Add(1) }
 
 // Heal ends all faults.
 func (f *Faults) Heal() {
@@ -115,16 +120,26 @@ type connector struct {
 func (c connector) Driver() driver.Driver { return c.under }
 
 func (c connector) Connect(context.Context) (driver.Conn, error) {
+	drops := c.faults.drops.Load()
 	under, err := c.under.Open(c.dsn)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: under, faults: c.faults}, nil
+	return &conn{Conn: under, faults: c.faults, drops: drops}, nil
 }
 
 type conn struct {
 	driver.Conn
 	faults *Faults
+	drops  int64 // before it was made
+}
+
+// ResetSession is called before a connection is used again.
+func (c *conn) ResetSession(context.Context) error {
+	if c.drops != c.faults.drops.Load() {
+		return driver.ErrBadConn
+	}
+	return nil
 }
 
 // CheckNamedValue lets the driver take what database/sql does not know, such as
