@@ -22,6 +22,7 @@ type group struct {
 	message  callback.Notification
 	refusal  *callback.Refusal // nil: verified, to be booked
 	row      notice
+	byID     bool // row was met by its id, under another key: nobody had read it
 }
 
 // together writes what a batch of arrivals means: their messages, with one

@@ -60,6 +60,7 @@ func (w *writing) again(g *group) (met bool, err error) {
 		{arriveByKey, `business_key = ?`, g.row.BusinessKey},
 		{arriveByID, `notification_id = ?`, g.row.NotificationID},
 	} {
+		g.byID = by.stmt == arriveByID
 		if met, err := w.further(g, by.stmt, by.where, by.id); met || err != nil {
 			return met, err
 		}
@@ -105,12 +106,16 @@ func (w *writing) book(g *group) (done bool, err error) {
 			return false, err
 		}
 	}
-	if g.row.Standing == accepted || g.row.Standing == quarantined {
+	if g.row.Standing == accepted && !g.byID || g.row.Standing == quarantined {
 		return false, nil // most copies: the statement would find nothing
 	}
 	row := g.row
 	row.Closed, row.EventID = w.now, n.Event()
 	rows, err := w.exec(acceptNotice, row)
+	if rows > 0 && g.byID && err == nil { // if it was announced, then unread and under another id
+		_, err = w.run(`UPDATE outbox SET event_id = ?, state = 'pending', due_at = ?, attempts = 0, done_at = 0 WHERE notification = ?`,
+			row.EventID, w.now, row.ID)
+	}
 	return rows > 0, err
 }
 

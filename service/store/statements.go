@@ -55,7 +55,8 @@ WHERE %s = :%[1]s AND merchant = :merchant AND (facts = '' OR :facts = '' OR fac
 
 	// The compare-and-set: open → accepted, once. The verified copy's own words
 	// replace those of a copy that was only opened for diagnosis; a person who
-	// rejected that one has not decided about this one.
+	// rejected that one has not decided about this one, nor has one who accepted
+	// what could not be read, and so booked nothing.
 	sqlAcceptNotice = `UPDATE notifications
 SET standing = 'accepted', reason = '', facts = :facts, callback = :callback, closed_at = :closed_at,
 	business_key = :business_key, notification_id = :notification_id, event_id = :event_id,
@@ -65,7 +66,9 @@ SET standing = 'accepted', reason = '', facts = :facts, callback = :callback, cl
 	state = :state, result_code = :result_code, amount = :amount, currency = :currency,
 	refund = :refund, refund_currency = :refund_currency,
 	created_at = :created_at, succeeded_at = :succeeded_at
-WHERE id = :id AND (standing IN ('outstanding', 'watched') OR standing = 'rejected' AND facts = '')`
+WHERE id = :id AND (standing IN ('outstanding', 'watched') OR facts = '' AND ` + sqlUndecided + `)`
+
+	sqlUndecided = `(standing = 'rejected' OR standing = 'accepted' AND business_key <> :business_key)`
 
 	// What was accepted a moment ago, in this transaction, turns out otherwise.
 	sqlStandNotice = `UPDATE notifications
@@ -78,7 +81,7 @@ WHERE id = :id`
 	sqlReviveNotice = `UPDATE notifications
 SET standing = 'outstanding', reason = :reason, closed_at = 0,
 	facts = CASE WHEN facts = '' THEN :facts ELSE facts END
-WHERE id = :id AND (standing IN ('outstanding', 'watched') OR standing = 'rejected' AND facts = '' AND :facts <> '')`
+WHERE id = :id AND (standing IN ('outstanding', 'watched') OR facts = '' AND :facts <> '' AND ` + sqlUndecided + `)`
 )
 
 // texts are the statements, by name. Where one column's new value depends on

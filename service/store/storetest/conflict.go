@@ -213,6 +213,35 @@ func resolve(t *testing.T, e Engine) {
 			t.Errorf("resolve: %v, order %+v", err, b.order("1"))
 		}
 	})
+	t.Run("an accept books what could be read", func(t *testing.T) {
+		t.Parallel()
+		for name, fails := range map[string]bool{"it comes again": false, "it comes again and fails, then again": true} {
+			b := start(t, e)
+			unread := callback.Notification{ID: "EV-1", API: callback.V3, Kind: callback.Other, Merchant: "acme", Key: "notification/EV-1", EventType: "TRANSACTION.SUCCESS"}
+			b.refused(Refuse("acme", callback.ReasonDecryptFailed, callback.Proven, &unread), callback.ReasonDecryptFailed)
+			if err := b.Resolve(t.Context(), "EV-1", true, "asked WeChat Pay", "ling"); err != nil {
+				t.Fatal(err)
+			}
+			if fails {
+				b.faults.Break()
+				b.refused(Arrive(Payment("1", 100)), callback.ReasonStoreUnavailable)
+				b.heal()
+				if list := b.outstanding(); len(list) != 1 {
+					t.Errorf("%s: outstanding %+v", name, list)
+				}
+			}
+			first, second := b.accept(Payment("1", 100)), b.accept(Payment("1", 100))
+			if first.Duplicate() || !second.Duplicate() || len(b.outstanding()) != 0 {
+				t.Errorf("%s: %+v, %+v, outstanding %v", name, first, second, b.outstanding())
+			}
+			if o, err := b.Order(t.Context(), "acme", "1"); err != nil || o.State != callback.OrderPaid {
+				t.Errorf("%s: order %+v, %v", name, o, err)
+			}
+			if all, its := b.count(`SELECT count(*) FROM outbox`), b.count(`SELECT count(*) FROM outbox WHERE event_id = ?`, first.Event()); all != 1 || its != 1 {
+				t.Errorf("%s: %d events, %d of them its own", name, all, its)
+			}
+		}
+	})
 	t.Run("a refund is not counted twice", func(t *testing.T) {
 		t.Parallel()
 		b := start(t, e)
