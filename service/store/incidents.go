@@ -168,8 +168,9 @@ func (d *DB) Waiting() []callback.FailureCount {
 // Lease gives holder the named duty until ttl from now, unless another holds
 // it. Who holds it already keeps it. A lease that ends later than one can end was
 // taken by a clock that ran ahead.
-func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (held bool, err error) {
-	err = d.request(ctx, func(w *writing) error {
+func (d *DB) Lease(ctx context.Context, name, holder string, ttl time.Duration) (bool, error) {
+	var held bool // read only when the request has ended, which a caller may not wait for
+	err := d.request(ctx, func(w *writing) error {
 		now := micros(d.opts.Now())
 		if _, err := w.run(`INSERT INTO leases (name, holder, until) VALUES (?, ?, 0)`+d.dialect.absent("name"), name, holder); err != nil {
 			return err

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"context"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -219,6 +222,23 @@ func incidents(t *testing.T, e Engine) {
 		}
 		if !held("ahead", 1000*time.Hour) || !held("a", time.Hour) || held("b", time.Hour) || !held("a", -time.Hour) || !held("b", time.Hour) || held("a", time.Hour) {
 			t.Error("the lease was given to both, or to none")
+		}
+	})
+	t.Run("leased by callers who give up", func(t *testing.T) { // for the race detector
+		t.Parallel()
+		b := start(t, e)
+		for range 50 {
+			ctx, cancel := context.WithCancel(t.Context())
+			b.faults.OnExec(func(query string, _ []driver.NamedValue) error {
+				if strings.HasPrefix(query, "UPDATE leases") {
+					cancel() // and the transaction goes on
+				}
+				return nil
+			})
+			held, err := b.Lease(ctx, "pager", "a", time.Hour)
+			if held != (err == nil) || err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("held %v, %v", held, err)
+			}
 		}
 	})
 }
