@@ -20,6 +20,9 @@ const (
 	restMost    = time.Second // where commits are slow
 
 	chunkFirst, chunkLeast, chunkMost = 100, 20, 2000
+
+	// A row of a time when the clock was wrong is not where the old ones end.
+	chunksBeyond = 10
 )
 
 const (
@@ -44,7 +47,7 @@ WHERE seq >= ? AND seq < ? AND received_at < ?
 // without them an old copy would be a new payment.
 func (d *DB) Purge(ctx context.Context, before time.Time) (deleted int64, err error) {
 	chunk := int64(chunkFirst)
-	for at := int64(0); ; {
+	for at, beyond := int64(0), 0; ; {
 		var done purged
 		if err := d.request(ctx, func(w *writing) (err error) {
 			done, err = w.purge(at, chunk, micros(before))
@@ -53,7 +56,10 @@ func (d *DB) Purge(ctx context.Context, before time.Time) (deleted int64, err er
 			return deleted, fmt.Errorf("store: purging: %w", err)
 		}
 		deleted += done.rows
-		if !done.more {
+		if beyond++; done.old {
+			beyond = 0
+		}
+		if done.next == 0 || beyond == chunksBeyond {
 			return deleted, nil
 		}
 		at = done.next + chunk - 1
@@ -72,7 +78,7 @@ type purged struct {
 	next   int64 // the first number that is in use
 	rows   int64
 	latest int64 // arrival of those that were looked at
-	more   bool  // there may be more to delete
+	old    bool  // they arrived before the time
 }
 
 func (w *writing) purge(at, chunk, before int64) (p purged, err error) {
@@ -85,7 +91,7 @@ func (w *writing) purge(at, chunk, before int64) (p purged, err error) {
 	}
 	p.rows, err = w.run(sqlPurge, p.next, p.next+chunk, before)
 	p.worked = time.Since(p.began)
-	p.more = p.latest < before // rows are in the order of their arrival, almost
+	p.old = p.latest < before // rows are in the order of their arrival, almost
 	return p, err
 }
 

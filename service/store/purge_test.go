@@ -54,6 +54,25 @@ func TestRest(t *testing.T) {
 	}
 }
 
+// A clock that was wrong for a moment keeps no row but its own.
+func TestPurgeBeyond(t *testing.T) {
+	t.Parallel()
+	db := mustOpen(t, sqlite().Options(t))
+	for i := range 150 {
+		entry := storetest.Arrive(storetest.Payment(fmt.Sprint(i), 100))
+		entry.Envelope.Received = time.Now().Add(-time.Hour)
+		if i == 0 {
+			entry.Envelope.Received = time.Now().AddDate(1, 0, 0)
+		}
+		if _, err := db.Record(t.Context(), entry); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if deleted, err := db.Purge(t.Context(), time.Now()); err != nil || deleted != 149 {
+		t.Errorf("%d deleted, %v", deleted, err)
+	}
+}
+
 // However much there is to purge, callbacks get in between: many transactions,
 // with rests that are longer.
 func TestPurgeRests(t *testing.T) {
