@@ -65,12 +65,16 @@ func (w *writing) carefully(j *job, write func(*job) (verdict, error)) (v verdic
 	}
 	refusal := callback.Refuse(callback.ReasonInternal, "the database refused the row").Because(err)
 	refusal.Notification = j.message
-	for _, bare := range w.db.bare(j, refusal) {
-		what := fmt.Sprintf("%s bare %t", j.row.ID, bare.message != nil)
+	ways := w.db.bare(j, refusal)
+	if j.refusal != nil && !w.db.poison[j.row.ID] { // its commit, whose outcome was unknown, may have come to its end just now
+		ways = append([]*job{j}, ways...)
+	}
+	for i, way := range ways {
+		what := fmt.Sprintf("%s way %d", j.row.ID, len(ways)-i)
 		if w.db.poison[what] {
 			continue
 		}
-		err = w.poisonable(what, func() error { v, err = w.keep(bare); return err })
+		err = w.poisonable(what, func() error { v, err = w.keep(way); return err })
 		if !w.db.rejected(err) || isPanic(err) {
 			return v, err
 		}

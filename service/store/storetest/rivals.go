@@ -32,6 +32,7 @@ type Server struct {
 func RunRivals(t *testing.T, s Server) {
 	for name, test := range map[string]func(*testing.T, Server){
 		"Changed":  changed,
+		"Unknown":  unknown,
 		"Deadlock": deadlock,
 		"GivesWay": givesWay,
 		"Blocked":  blocked,
@@ -89,7 +90,11 @@ func (r *rival) end(how func(*sql.Tx) error) {
 // takes to look.
 func (s Server) patient(t testing.TB, change ...func(*store.Options)) *bench {
 	t.Helper()
-	o := options(t, s.Engine, change)
+	return s.patiently(t, options(t, s.Engine, change))
+}
+
+func (s Server) patiently(t testing.TB, o store.Options) *bench {
+	t.Helper()
 	o.CommitTimeout = time.Minute
 	longer := strings.NewReplacer("lock_timeout=1s", "lock_timeout=50s", "lock_wait_timeout=1", "lock_wait_timeout=50")
 	return openWith(t, s.Engine, o, func(f *Faults) { f.dsn = longer.Replace })
@@ -150,6 +155,31 @@ func changed(t *testing.T, s Server) {
 				t.Errorf("order %+v", b.order("1"))
 			}
 		})
+	}
+}
+
+// unknown: a commit that was given up comes to its end while its arrival is being
+// read back from the spool. The row says how it was answered.
+func unknown(t *testing.T, s Server) {
+	b := s.patient(t)
+	b.accept(Payment("2", 100))
+	b.faults.Break()
+	refusal := b.refused(Arrive(Payment("1", 100)), callback.ReasonStoreUnavailable)
+	o := b.engine.Crash(t, b.opts)
+	const columns = `merchant, path_merchant, api, received_at, read_at, counted_at, outcome, class, reason, detail, status, arrival, repeats,
+	notification_id, kind, event_type, mchid, appid, business_key, out_trade_no, transaction_id, out_refund_no, refund_id, state, result_code,
+	amount, currency, refund, refund_currency, created_at, succeeded_at, peer, content_type, length, digest, body_form, body_key, body,
+	serial, signed_at, nonce, signature_type, signature, trace`
+	ended := s.rival(b, `INSERT INTO callbacks (id, `+columns+`) SELECT '`+refusal.Trail.Row+`', `+columns+` FROM callbacks`)
+	var other sync.WaitGroup
+	other.Go(func() {
+		s.waits(b)
+		ended.end((*sql.Tx).Commit)
+	})
+	after := s.patiently(t, o)
+	other.Wait()
+	if after.count(`SELECT count(*) FROM callbacks WHERE id = ? AND outcome = 'failed' AND reason = 'store_unavailable' AND status = 503`, refusal.Trail.Row) != 1 {
+		t.Error("the row says something else")
 	}
 }
 
