@@ -82,7 +82,7 @@ type row struct {
 }
 
 func prepareRowwise(ctx context.Context, db *sqlx.DB) (inserter, error) {
-	const absent = " ON CONFLICT DO NOTHING"
+	absent := onConflict("")
 	var in rowwise
 	var problems []error
 	for _, p := range []struct {

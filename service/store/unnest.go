@@ -14,7 +14,7 @@ type unnest struct {
 }
 
 func newUnnest() unnest {
-	const absent = " ON CONFLICT DO NOTHING"
+	absent := onConflict("")
 	return unnest{
 		callback: arraysFor("callbacks", columns(arrival{}), ""),
 		notice:   arraysFor("notifications", noticeColumns(), absent+" RETURNING id, callback"),

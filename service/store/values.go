@@ -142,10 +142,11 @@ func (l list) exec(w *writing, n int, row func(int) any) error {
 		for ; at < n && (at == from || size < packet); at++ {
 			value := reflect.ValueOf(row(at)).Elem()
 			for _, c := range l.columns {
-				args = append(args, c.of(value))
-				if c.kind == bytesKind {
-					size += value.FieldByIndex(c.index).Len()
+				arg := c.of(value)
+				if blob, ok := arg.([]byte); ok {
+					size += len(blob)
 				}
+				args = append(args, arg)
 			}
 		}
 		text := l.head + l.row + strings.Repeat(","+l.row, at-from-1) + l.ending

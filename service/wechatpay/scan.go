@@ -33,9 +33,9 @@ func skipValue(raw []byte, i, levels int) int {
 	case c == '"':
 		return skipString(raw, i)
 	case c == '{':
-		return skipObject(raw, i, levels)
+		return skipList(raw, i, levels, '}')
 	case c == '[':
-		return skipArray(raw, i, levels)
+		return skipList(raw, i, levels, ']')
 	case c == '-' || isDigit(c):
 		return skipNumber(raw, i)
 	case c == 't':
@@ -48,22 +48,27 @@ func skipValue(raw []byte, i, levels int) int {
 	return notJSON
 }
 
-func skipObject(raw []byte, i, levels int) int {
+// skipList passes an object or an array, whose members or elements end with the bracket.
+func skipList(raw []byte, i, levels int, bracket byte) int {
 	if levels == 0 {
 		return notJSON
 	}
-	if i = skipSpace(raw, i+1); at(raw, i) == '}' {
+	if i = skipSpace(raw, i+1); at(raw, i) == bracket {
 		return i + 1
 	}
 	for {
-		_, _, end := skipMember(raw, i, levels-1)
-		if end == notJSON {
+		if bracket == '}' {
+			_, _, i = skipMember(raw, i, levels-1)
+		} else {
+			i = skipValue(raw, i, levels-1)
+		}
+		if i == notJSON {
 			return notJSON
 		}
-		switch i = skipSpace(raw, end); at(raw, i) {
+		switch i = skipSpace(raw, i); at(raw, i) {
 		case ',':
 			i = skipSpace(raw, i+1)
-		case '}':
+		case bracket:
 			return i + 1
 		default:
 			return notJSON
@@ -83,28 +88,6 @@ func skipMember(raw []byte, i, levels int) (keyEnd, value, end int) {
 	}
 	value = skipSpace(raw, colon+1)
 	return keyEnd, value, skipValue(raw, value, levels)
-}
-
-func skipArray(raw []byte, i, levels int) int {
-	if levels == 0 {
-		return notJSON
-	}
-	if i = skipSpace(raw, i+1); at(raw, i) == ']' {
-		return i + 1
-	}
-	for {
-		if i = skipValue(raw, i, levels-1); i == notJSON {
-			return notJSON
-		}
-		switch i = skipSpace(raw, i); at(raw, i) {
-		case ',':
-			i = skipSpace(raw, i+1)
-		case ']':
-			return i + 1
-		default:
-			return notJSON
-		}
-	}
 }
 
 // skipString passes a string. Like json.Valid it does not ask whether what is

@@ -24,7 +24,7 @@ func isVisible[S string | []byte](s S) bool {
 // isDecimal reports whether s is a plain number: digits only, no sign.
 func isDecimal(s string) bool {
 	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
+		if !isDigit(s[i]) {
 			return false
 		}
 	}
