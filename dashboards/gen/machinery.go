@@ -12,10 +12,10 @@ func httpDoor() []cog.Builder[dashboard.Panel] {
 			id: 71, width: 8, height: 8, title: "Requests by answer · 应答状态码", unit: "reqps", decimals: 2, empty: "no request · 无请求",
 			tints: append(named("204", teal, "200", teal, "4", grey), tint{pattern: "/^5/", colour: vermilion, shades: true}),
 			about: about{
-				what:    "Answers to WeChat Pay by status code: 204 (v3) and 200 (v2) say received, everything else makes WeChat Pay send again.",
+				what:    "Answers to WeChat Pay by status code: 204 (v3) and 200 (v2) say received, everything else makes WeChat Pay send again. The 503 to what is shed at the door is counted with the failures (overloaded), not here.",
 				normal:  "204 and 200; some 401 for probes.",
 				do:      "5xx: our own fault, see the failures above. Many 404: a wrong notify_url.",
-				chinese: "按状态码的应答数：204（v3）与 200（v2）为接收成功，其余会触发微信支付重发；5xx 为我方故障，大量 404 多为 notify_url 配置错误。",
+				chinese: "按状态码的应答数：204（v3）与 200（v2）为接收成功，其余会触发微信支付重发；5xx 为我方故障，大量 404 多为 notify_url 配置错误。过载时在入口直接拒绝的 503 不在此图，计入失败原因 overloaded。",
 			},
 			queries: []query{ask(`sum by (http_response_status_code) (rate(`+ours(`http_server_request_duration_seconds_count`)+`[`+rateInterval+`]))`, `{{http_response_status_code}}`)},
 		}.bars(),

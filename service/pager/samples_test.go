@@ -42,12 +42,15 @@ func of(occasion pager.Occasion, key callback.IncidentKey, facts callback.Incide
 	}
 }
 
-const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+const (
+	traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	unrecorded  = "00-a3ce929d0e0e47364bf92f3577b34da6-00f067aa0ba902b7-00"
+)
 
 var threeOrders = callback.IncidentFacts{
 	Amounts:     []callback.Money{yuan(386400), {Minor: 1200, Currency: "JPY"}},
 	Orders:      []string{"T20261123_00001", "T20261123*00002", "shop-7|3"},
-	Outstanding: 3, Next: night.Add(110 * time.Second), Left: 12, Traces: []string{traceparent},
+	Outstanding: 3, Next: night.Add(110 * time.Second), Left: 12, Traces: []string{unrecorded, traceparent},
 }
 
 // hostile is text as somebody would write who wants to be read as something else.

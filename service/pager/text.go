@@ -310,8 +310,8 @@ func (w Writer) links(p Page) (all []link) {
 		all = append(all, link{in.runbook, base + "/" + w.runbook(p)})
 	}
 	for _, trace := range p.Traces {
-		// A traceparent: version, trace id, span id, flags.
-		if id := strings.Split(trace, "-"); w.Links.Trace != "" && len(id) == 4 {
+		// A traceparent: version, trace id, span id, flags. With 00 nobody recorded it.
+		if id := strings.Split(trace, "-"); w.Links.Trace != "" && len(id) == 4 && id[3] != "00" {
 			all = append(all, link{in.trace, strings.ReplaceAll(w.Links.Trace, "{trace_id}", url.PathEscape(id[1]))})
 			break
 		}

@@ -130,10 +130,12 @@ func newEcho() *echo.Echo {
 func tidyPath(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		u := c.Request().URL
-		u.Path, u.RawPath = path.Clean("/"+u.Path), ""
+		u.Path, u.RawPath = tidy(u.Path), ""
 		return next(c)
 	}
 }
+
+func tidy(urlPath string) string { return path.Clean("/" + urlPath) }
 
 func extractIP(trusted []netip.Prefix) echo.IPExtractor {
 	if len(trusted) == 0 {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -40,7 +39,7 @@ func (d *door) shed(w http.ResponseWriter, r *http.Request) {
 
 // merchantIn is what echo's router would find in the path.
 func merchantIn(urlPath string) string {
-	name, ok := strings.CutPrefix(path.Clean("/"+urlPath), callbackFolder)
+	name, ok := strings.CutPrefix(tidy(urlPath), callbackFolder)
 	if !ok {
 		return ""
 	}
