@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"unicode/utf8"
 )
 
 const (
 	maxDepth   = 32  // real messages have 4 levels
 	maxMembers = 256 // of one object; real ones have about 25
+	maxKey     = 128 // characters; the longest real one has about 30
 )
 
 var errNotObject = errors.New("not a single well-formed JSON object")
@@ -35,7 +37,7 @@ func parseObject(o object, raw []byte, limit int) (object, error) {
 			return nil, errNotObject
 		}
 		key, ok := unquote(raw[i:keyEnd])
-		if !ok || len(o) == limit || o.has(key) {
+		if !ok || utf8.RuneCount(key) > maxKey || len(o) == limit || o.has(key) {
 			return nil, errNotObject
 		}
 		o = append(o, member{key, raw[value:end]})
@@ -50,7 +52,8 @@ func parseObject(o object, raw []byte, limit int) (object, error) {
 	return o, nil
 }
 
-// has is quadratic on purpose: below maxMembers it is cheaper than a map.
+// has is quadratic on purpose: below maxMembers and maxKey it is cheaper than a
+// map.
 func (o object) has(key []byte) bool {
 	for _, m := range o {
 		if bytes.EqualFold(m.key, key) {

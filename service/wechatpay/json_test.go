@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"wxnotify/service/wechatpay"
 )
@@ -15,6 +16,7 @@ import (
 const (
 	maxDepth   = 32
 	maxMembers = 256
+	maxKey     = 128 // characters
 )
 
 // oracle is what encoding/json says of a document.
@@ -55,6 +57,12 @@ func ask(raw []byte) (o oracle) {
 		}
 		isKey = !isKey
 	}
+}
+
+// bounded reports whether it is as small as a message has to be.
+func (o oracle) bounded() bool {
+	return o.depth <= maxDepth && len(o.members) <= maxMembers &&
+		!slices.ContainsFunc(o.members, func(key string) bool { return utf8.RuneCountInString(key) > maxKey })
 }
 
 // ambiguous reports whether two readers could disagree about a key's value.
@@ -164,6 +172,9 @@ func TestJSONBounds(t *testing.T) {
 		{"objects too deep", strings.Repeat(`{"a":`, maxDepth+1) + "1" + strings.Repeat("}", maxDepth+1), false},
 		{"as wide as may be", wide(maxMembers), true},
 		{"too wide", wide(maxMembers + 1), false},
+		{"as long a key as may be", `{"` + strings.Repeat("支", maxKey) + `":1}`, true},
+		{"too long a key", `{"` + strings.Repeat("k", maxKey+1) + `":1}`, false},
+		{"too long a key inside", `{"a":{"` + strings.Repeat("k", maxKey+1) + `":1}}`, true},
 		{"too wide inside", `{"a":` + wide(maxMembers+1) + "}", true},
 		{"a key twice inside", `{"a":{"b":1,"b":2}}`, true},
 	} {
@@ -204,7 +215,7 @@ func FuzzParseObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		got, err := wechatpay.ParseObject(raw)
 		they := ask(raw)
-		if want := they.object && they.depth <= maxDepth && len(they.members) <= maxMembers && !they.ambiguous(); (err == nil) != want {
+		if want := they.object && they.bounded() && !they.ambiguous(); (err == nil) != want {
 			t.Fatalf("%q: error %v, an object: %v", raw, err, want)
 		}
 		if err != nil {
