@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -55,9 +54,7 @@ func record(b *testing.B, db *store.DB, senders int) {
 					done <- err
 					return
 				}
-				if os.Getenv("NOANS") == "" {
-					db.Answered(e.Envelope.ID, 204, time.Now(), time.Millisecond)
-				}
+				db.Answered(e.Envelope.ID, 204, time.Now(), time.Millisecond)
 			}
 		}()
 	}
